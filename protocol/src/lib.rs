@@ -1,0 +1,13 @@
+//! What travels between Causeway nodes, and nothing that moves it.
+//!
+//! This crate knows identifiers, REST messages, the framing between security servers, canonical
+//! XML, signature documents, hash chains, evidence containers and global configuration. It opens no
+//! socket and no file, reads no clock and no random source, and starts no thread: bytes and the time
+//! come in as arguments. It follows the specifications of X-Road 7.8; `docs/divergences.md` lists
+//! where it is stricter.
+
+pub mod configuration;
+pub mod digest;
+pub mod fault;
+pub mod id;
+pub mod time;
