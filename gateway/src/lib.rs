@@ -5,6 +5,7 @@
 //! administration interface.
 
 pub mod clock;
+pub mod http;
 pub mod ports;
 
 pub use clock::Clock;

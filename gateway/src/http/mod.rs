@@ -1,0 +1,9 @@
+//! The HTTP that every listener and every outgoing call of a node shares.
+
+pub mod body;
+pub mod fetch;
+pub mod server;
+
+pub use body::{Aborted, Outgoing, collect};
+pub use fetch::{FetchError, Fetcher};
+pub use server::{Service, bind, serve};
