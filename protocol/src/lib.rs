@@ -10,4 +10,5 @@ pub mod configuration;
 pub mod digest;
 pub mod fault;
 pub mod id;
+pub mod message;
 pub mod time;

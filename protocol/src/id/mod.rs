@@ -3,8 +3,12 @@
 //! Messages and transport §1. A component is never blank; equality is byte for byte. Every type
 //! prints its *short form* (`CW-TEST/GOV/1001/permits`), which is for people and is not parsed back.
 
+mod encoded;
+
 use std::fmt;
 use std::sync::Arc;
+
+pub use encoded::{decode_segment, encode_segment};
 
 /// A member: an organisation in one instance.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
