@@ -1,1 +1,14 @@
-//! See the crate description; modules follow.
+//! Keys, tokens, certificates, OCSP, time-stamps, and a pilot certification authority.
+//!
+//! Bytes and the time come in as arguments; the only IO is the folder of a token or of the pilot CA.
+
+pub mod ca;
+pub mod certificate;
+pub mod evidence;
+pub mod key;
+pub mod ocsp;
+pub mod profile;
+pub mod request;
+pub mod timestamp;
+pub mod token;
+pub mod trust;

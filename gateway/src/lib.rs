@@ -5,7 +5,10 @@
 //! administration interface.
 
 pub mod clock;
+pub mod configuration;
 pub mod http;
+pub mod ocsp;
 pub mod ports;
+pub mod snapshot;
 
 pub use clock::Clock;

@@ -7,8 +7,13 @@
 //! where it is stricter.
 
 pub mod configuration;
+pub mod container;
 pub mod digest;
 pub mod fault;
+pub mod hash_chain;
 pub mod id;
 pub mod message;
+pub mod signature;
 pub mod time;
+pub mod transport;
+pub mod xml;

@@ -1,1 +1,6 @@
-//! See the crate description; modules follow.
+//! The central registry: who is a member, which server serves whom, and whom to trust.
+
+pub mod config;
+pub mod publish;
+pub mod serve;
+pub mod state;

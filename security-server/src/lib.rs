@@ -1,1 +1,7 @@
-//! See the crate description; modules follow.
+//! The node an agency runs: signer, message log, access rights, node configuration.
+
+pub mod config;
+pub mod directory;
+pub mod message_log;
+pub mod signer;
+pub mod state;

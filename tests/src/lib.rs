@@ -1,1 +1,3 @@
-//! See the crate description; modules follow.
+//! Tests of the whole: conformance with recordings, federations over real sockets, fuzzing, benches.
+
+pub mod conformance;

@@ -1,0 +1,1 @@
+//! The pilot certification authority with its OCSP responder and time-stamping authority.

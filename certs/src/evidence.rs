@@ -1,0 +1,1 @@
+//! Verifying signatures of messages and evidence containers (signatures and evidence §5).

@@ -1,0 +1,1 @@
+//! OCSP requests and responses (global configuration and trust §16).

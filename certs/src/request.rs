@@ -1,0 +1,1 @@
+//! Certificate requests (global configuration and trust §14.3).

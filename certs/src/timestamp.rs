@@ -1,0 +1,1 @@
+//! Time-stamp requests and tokens (signatures and evidence §3).

@@ -1,0 +1,1 @@
+//! The software token: keys encrypted at rest under a PIN.

@@ -1,0 +1,1 @@
+//! The configuration client: keeps the global configuration current (global configuration and trust §5, §9).

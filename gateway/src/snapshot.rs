@@ -1,0 +1,1 @@
+//! The global configuration in force: an immutable snapshot behind an atomic pointer.

@@ -1,0 +1,1 @@
+//! Evidence containers, ASiC-E (signatures and evidence §4).

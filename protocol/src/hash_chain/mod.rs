@@ -1,0 +1,1 @@
+//! Hash chains: many messages under one signature or time-stamp (signatures and evidence §2).

@@ -1,0 +1,1 @@
+//! Canonical XML and the little XML reading that the formats need.

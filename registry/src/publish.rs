@@ -1,0 +1,1 @@
+//! Signs and publishes the global configuration (global configuration and trust §10).

@@ -1,0 +1,1 @@
+//! Serves the published configuration (global configuration and trust §3).

@@ -1,0 +1,1 @@
+//! The state of an instance: members, servers, trust services, groups, settings.

@@ -1,0 +1,1 @@
+//! Clients, services and access rights of this node.

@@ -1,0 +1,1 @@
+//! The message log: append-only segments, one committer, Merkle leaves (docs/message-log.md).

@@ -1,0 +1,1 @@
+//! Signs messages in batches.

@@ -1,0 +1,1 @@
+//! Node state in the embedded database, behind a trait.
