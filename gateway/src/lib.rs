@@ -9,6 +9,9 @@ pub mod configuration;
 pub mod http;
 pub mod ocsp;
 pub mod ports;
+pub mod settings;
 pub mod snapshot;
+pub mod tls;
 
 pub use clock::Clock;
+pub use settings::Settings;

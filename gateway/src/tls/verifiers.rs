@@ -89,8 +89,9 @@ impl ClientCertVerifier for RegisteredPeers {
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let snapshot = self.snapshot.load();
-        let registered =
-            snapshot.as_ref().is_some_and(|snapshot| snapshot.server_of(&CertificateHashes::of(leaf)).is_some());
+        let registered = snapshot
+            .as_ref()
+            .is_some_and(|snapshot| snapshot.server_of(&CertificateHashes::of(leaf)).is_some());
         if registered {
             Ok(ClientCertVerified::assertion())
         } else {
@@ -149,7 +150,9 @@ impl ServerCertVerifier for Pin {
         match self {
             Self::OneOf(pins) if pins.iter().any(|pin| pin.as_ref() == leaf.as_ref()) => {}
             Self::OneOf(_) => return Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
-            Self::Platform(verifier) => return verifier.verify_server_cert(leaf, intermediates, name, ocsp, now),
+            Self::Platform(verifier) => {
+                return verifier.verify_server_cert(leaf, intermediates, name, ocsp, now);
+            }
             Self::Nothing => {}
         }
         Ok(ServerCertVerified::assertion())
