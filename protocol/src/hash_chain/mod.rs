@@ -1,1 +1,33 @@
-//! Hash chains: many messages under one signature or time-stamp (signatures and evidence §2).
+//! Hash chains: one signature or time-stamp over many messages (signatures and evidence §2).
+//!
+//! [`signature_batch`] and [`timestamp_batch`] build a tree and write one chain document for each
+//! input. There is no domain separation between leaves and inner values; the format is X-Road's.
+
+mod build;
+mod step;
+
+pub use build::{Batch, signature_batch, timestamp_batch};
+
+/// Namespace of chain documents; the prefix is free.
+pub const NAMESPACE: &str = "http://cyber.ee/hashchain";
+
+/// Name of a message part in a chain and in a signature.
+pub const MESSAGE: &str = "/message.xml";
+
+/// Start of the name of every attachment.
+pub const ATTACHMENT: &str = "/attachment";
+
+/// Name of the signature document in a time-stamp chain.
+pub const SIGNATURES: &str = "/META-INF/signatures.xml";
+
+/// Name of the chain result that a signature refers to.
+pub const SIGNATURE_CHAIN_RESULT: &str = "/sig-hashchainresult.xml";
+
+/// Name of the chain of a signature.
+pub const SIGNATURE_CHAIN: &str = "/sig-hashchain.xml";
+
+/// Name of the chain result that a time-stamp covers.
+pub const TIMESTAMP_CHAIN_RESULT: &str = "/ts-hashchainresult.xml";
+
+/// Name of the chain of a time-stamp.
+pub const TIMESTAMP_CHAIN: &str = "/ts-hashchain.xml";
