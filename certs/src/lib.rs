@@ -7,6 +7,7 @@ pub mod certificate;
 pub mod evidence;
 pub mod key;
 pub mod ocsp;
+mod pem;
 pub mod profile;
 pub mod request;
 pub mod timestamp;

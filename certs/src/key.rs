@@ -1,1 +1,0 @@
-//! Private keys and signatures: ring where it can, aws-lc-rs for the rest.
