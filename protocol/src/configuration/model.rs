@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::configuration::anchor::Anchor;
 use crate::digest::{Digest, DigestAlgorithm};
@@ -36,8 +37,7 @@ pub struct Instance {
     pub verify_next_update: bool,
     /// From `fetchinterval-params.xml`, seconds; 1200 unless it says otherwise, never below 60.
     pub ocsp_fetch_interval: u64,
-    /// When the earliest of its parameter files expires; after it the instance is unknown.
-    pub expires: UtcTime,
+    expires: Arc<AtomicI64>,
     /// Version of the configuration it was read from, 2 to 6.
     pub version: u8,
     servers_by_client: HashMap<ClientId, Vec<usize>>,
@@ -277,11 +277,23 @@ impl Instance {
             node_classes: None,
             verify_next_update: true,
             ocsp_fetch_interval: 1200,
-            expires,
+            expires: Arc::new(AtomicI64::new(expires.millis())),
             version,
             servers_by_client,
             servers_by_certificate,
         }
+    }
+
+    /// When the earliest of its parameter files expires; after it the instance is unknown.
+    pub fn expires(&self) -> UtcTime {
+        UtcTime::from_millis(self.expires.load(Ordering::Relaxed))
+    }
+
+    /// Sets a later expiry: the same parameters were published again. This is the one thing that
+    /// changes in a configuration in force, so that a round without news costs next to nothing; an
+    /// earlier time is ignored.
+    pub fn renew(&self, expires: UtcTime) {
+        self.expires.fetch_max(expires.millis(), Ordering::Relaxed);
     }
 
     /// The servers that have this exact client as owner or client.
@@ -358,6 +370,6 @@ impl GlobalConfiguration {
 
     /// Whether the own instance's parameters are still in force (§9.3: there is no grace).
     pub fn is_current(&self, now: UtcTime) -> bool {
-        self.own().is_some_and(|own| now <= own.expires)
+        self.own().is_some_and(|own| now <= own.expires())
     }
 }
