@@ -11,7 +11,6 @@ use crate::fault::{Fault, code};
 pub fn normalised_service_path(raw: &str) -> Result<String, Fault> {
     let refused = |why: &str| Err(Fault::new(code::ACCESS_DENIED, format!("request path refused: {why}")));
     let mut path = String::with_capacity(raw.len());
-    let segments = raw.split('/').count();
     for (index, segment) in raw.split('/').enumerate() {
         let decoded = match percent_encoding::percent_decode_str(segment).decode_utf8() {
             Ok(decoded) => decoded,
@@ -29,10 +28,8 @@ pub fn normalised_service_path(raw: &str) -> Result<String, Fault> {
         {
             return refused("it has dot segments");
         }
-        if index > 0 && !(path.ends_with('/') && decoded.is_empty() && index + 1 == segments) {
-            if !path.ends_with('/') {
-                path.push('/');
-            }
+        if index > 0 && !path.ends_with('/') {
+            path.push('/');
         }
         path.push_str(&decoded);
     }
