@@ -1,1 +1,0 @@
-//! The state of an instance: members, servers, trust services, groups, settings.

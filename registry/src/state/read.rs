@@ -1,0 +1,494 @@
+//! Reads the declarative file, and the certificate and anchor files that it names.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::Hash;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use protocol::configuration::{
+    ApprovedCa, CaCertificate, ClassPolicy, CostType, GlobalGroup, Member, OcspResponder, PairTerms,
+    Subsystem, TimestampingService, TlsFloor,
+};
+use protocol::id::{ClientId, GlobalGroupId, MemberId, SecurityServerId};
+
+use super::{InstanceState, Management, Server, Settings, certificates, rules};
+use crate::fields::{At, Place, Problems, Reader, Table};
+
+/// Longest file that a state may name.
+const LONGEST_FILE: u64 = 1 << 20;
+/// A day, the longest interval that makes sense anywhere here.
+const DAY: u64 = 24 * 3600;
+
+/// Gives the files that a state names.
+pub trait Files {
+    /// The content of a file by its path as it was written.
+    ///
+    /// # Errors
+    /// A clause that says why there is no content.
+    fn content(&self, path: &str) -> Result<Vec<u8>, String>;
+}
+
+/// Files of the file system; relative paths start at a folder. It remembers what it gave out.
+#[derive(Debug)]
+pub struct Folder {
+    folder: PathBuf,
+    given: RefCell<BTreeMap<String, Vec<u8>>>,
+}
+
+/// A state that may be published, and what should be looked at nevertheless.
+#[derive(Debug)]
+pub struct Checked {
+    /// The state.
+    pub state: InstanceState,
+    /// Such as a certificate that has ended.
+    pub warnings: Vec<String>,
+}
+
+/// Reads and checks a state.
+///
+/// # Errors
+/// All problems at once.
+pub fn read(text: &str, files: &dyn Files) -> Result<Checked, Problems> {
+    let reader = Reader::new(text);
+    let document = reader.document();
+    let mut root = reader.root(&document);
+    let mut read = Reading {
+        reader: &reader,
+        files,
+        instance: String::new(),
+        clients: HashSet::new(),
+        warnings: Vec::new(),
+    };
+    let state = read.state(&mut root);
+    root.finish();
+    let warnings = std::mem::take(&mut read.warnings);
+    reader.finish(state.map(|state| Checked { state, warnings }))
+}
+
+impl Folder {
+    /// Files below, or relative to, a folder.
+    pub fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), given: RefCell::default() }
+    }
+
+    /// What was given out so far, by path as written.
+    pub fn into_given(self) -> BTreeMap<String, Vec<u8>> {
+        self.given.into_inner()
+    }
+}
+
+impl Files for Folder {
+    fn content(&self, path: &str) -> Result<Vec<u8>, String> {
+        if let Some(content) = self.given.borrow().get(path) {
+            return Ok(content.clone());
+        }
+        let full = self.folder.join(path);
+        let told = |error: std::io::Error| format!("cannot read {}: {error}", full.display());
+        let mut content = Vec::new();
+        let file = std::fs::File::open(&full).map_err(told)?;
+        file.take(LONGEST_FILE + 1).read_to_end(&mut content).map_err(told)?;
+        if content.len() as u64 > LONGEST_FILE {
+            return Err(format!("{} is longer than {LONGEST_FILE} bytes", full.display()));
+        }
+        self.given.borrow_mut().insert(path.to_owned(), content.clone());
+        Ok(content)
+    }
+}
+
+impl Files for BTreeMap<String, Vec<u8>> {
+    fn content(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.get(path).cloned().ok_or_else(|| format!("{path} was not kept"))
+    }
+}
+
+struct Reading<'r, 't> {
+    reader: &'r Reader<'t>,
+    files: &'r dyn Files,
+    instance: String,
+    /// Members and subsystems that exist.
+    clients: HashSet<ClientId>,
+    warnings: Vec<String>,
+}
+
+impl<'r, 't> Reading<'r, 't> {
+    fn state(&mut self, root: &mut Table<'r, 't>) -> Option<InstanceState> {
+        let instance =
+            root.needed_text("instance").and_then(|at| self.obeys(&at, rules::code).map(|()| at.value));
+        // Without the instance no identifier can be judged; the rest is still read for its shape.
+        self.instance = instance.clone().unwrap_or_default();
+        let settings = self.settings(root);
+        let member_classes = self.member_classes(root);
+        let members = self.members(root, &member_classes);
+        let policy = self.policy(root);
+        let servers = self.servers(root, policy.is_some());
+        let certification_services = self.certification_services(root);
+        let timestamping_services = self.timestamping_services(root);
+        let groups = self.groups(root);
+        root.need("management");
+        let management = root.table("management").and_then(|table| self.management(table));
+        let partners = Vec::new();
+        Some(InstanceState {
+            instance: instance?,
+            settings,
+            member_classes,
+            members,
+            servers,
+            certification_services,
+            timestamping_services,
+            groups,
+            policy,
+            management: management?,
+            partners,
+        })
+    }
+
+    fn settings(&self, root: &mut Table<'r, 't>) -> Settings {
+        let mut settings = Settings {
+            ocsp_freshness_seconds: 3600,
+            timestamping_interval_seconds: 60,
+            ocsp_fetch_interval_seconds: None,
+            verify_next_update: None,
+        };
+        if let Some(mut table) = root.table("settings") {
+            if let Some(seconds) = table.number("ocsp_freshness_seconds", 1, 7 * DAY) {
+                settings.ocsp_freshness_seconds = seconds;
+            }
+            if let Some(seconds) = table.number("timestamping_interval_seconds", 1, DAY) {
+                settings.timestamping_interval_seconds = seconds;
+            }
+            settings.ocsp_fetch_interval_seconds = table.number("ocsp_fetch_interval_seconds", 60, DAY);
+            settings.verify_next_update = table.boolean("verify_next_update");
+            table.finish();
+        }
+        settings
+    }
+
+    fn member_classes(&self, root: &mut Table<'r, 't>) -> Vec<(String, String)> {
+        let mut seen = HashSet::new();
+        let mut classes = Vec::new();
+        for mut table in root.tables("member_class") {
+            let code = table.needed_text("code");
+            let description = table.text("description").map(|at| at.value).unwrap_or_default();
+            table.finish();
+            if let Some(code) = code
+                && self.obeys(&code, rules::code).is_some()
+                && self.is_first(&mut seen, code.value.clone(), &code.place, "member class")
+            {
+                classes.push((code.value, description));
+            }
+        }
+        classes
+    }
+
+    fn members(&mut self, root: &mut Table<'r, 't>, classes: &[(String, String)]) -> Vec<Member> {
+        let mut seen = HashSet::new();
+        let mut members = Vec::new();
+        for mut table in root.tables("member") {
+            let class = table.needed_text("class");
+            let code = table.needed_text("code");
+            let name = table.needed_text("name");
+            let subsystems = table.tables("subsystem");
+            let place = table.place().clone();
+            table.finish();
+            if let Some(class) = &class
+                && !classes.iter().any(|(known, _)| *known == class.value)
+            {
+                self.reader.problem(&class.place, format!("{} is no [[member_class]]", class.value));
+            }
+            let id = class.zip(code).and_then(|(class, code)| {
+                self.obeys(&code, rules::code)?;
+                MemberId::new(&self.instance, &class.value, &code.value).ok()
+            });
+            let subsystems = self.subsystems(subsystems, id.as_ref());
+            let Some(id) = id else { continue };
+            if !self.is_first(&mut seen, id.clone(), &place, "member") {
+                continue;
+            }
+            self.clients.insert(id.clone().into());
+            if let Some(name) = name {
+                members.push(Member { id, name: name.value, subsystems });
+            }
+        }
+        members
+    }
+
+    fn subsystems(&mut self, tables: Vec<Table<'r, 't>>, member: Option<&MemberId>) -> Vec<Subsystem> {
+        let mut seen = HashSet::new();
+        let mut subsystems = Vec::new();
+        for mut table in tables {
+            let code = table.needed_text("code");
+            let name = table.text("name").map(|at| at.value).filter(|name| !name.is_empty());
+            table.finish();
+            let Some(code) = code else { continue };
+            if self.obeys(&code, rules::code).is_none()
+                || !self.is_first(&mut seen, code.value.clone(), &code.place, "subsystem")
+            {
+                continue;
+            }
+            if let Some(Ok(id)) = member.map(|member| ClientId::new(member.clone(), Some(&code.value))) {
+                self.clients.insert(id);
+            }
+            subsystems.push(Subsystem { code: code.value, name });
+        }
+        subsystems
+    }
+
+    fn servers(&mut self, root: &mut Table<'r, 't>, classes_used: bool) -> Vec<Server> {
+        let mut seen: HashSet<SecurityServerId> = HashSet::new();
+        let mut owners_of_certificates: HashMap<Vec<u8>, String> = HashMap::new();
+        let mut servers = Vec::new();
+        for mut table in root.tables("security_server") {
+            let owner = table.needed_text("owner").and_then(|at| {
+                let owner = self.obeys(&at, rules::member)?;
+                self.exists(&owner.clone().into(), &at.place).then_some(owner)
+            });
+            let code = table.needed_text("code").filter(|code| self.obeys(code, rules::code).is_some());
+            if classes_used {
+                table.need("class");
+            }
+            let class = table.text("class").and_then(|at| {
+                if !classes_used {
+                    let text = "is of no use without a [[class_pair]] that says which classes may talk";
+                    self.reader.problem(&at.place, text);
+                }
+                self.obeys(&at, rules::node_class)
+            });
+            let address = table.text("address").filter(|at| self.obeys(at, rules::host).is_some());
+            let files = table.texts("authentication_certificates");
+            let clients = table.texts("clients");
+            let maintenance = table.text("maintenance").map(|at| at.value);
+            let place = table.place().clone();
+            table.finish();
+
+            let name =
+                owner.as_ref().zip(code.as_ref()).map(|(owner, code)| format!("{owner}/{}", code.value));
+            let mut certificates = Vec::new();
+            for file in &files {
+                let Some(der) = self.certificate(file) else { continue };
+                let here = name.clone().unwrap_or_else(|| "another server".into());
+                match owners_of_certificates.insert(der.clone(), here) {
+                    None => certificates.push(der),
+                    Some(other) => {
+                        let text = format!("this certificate is registered to {other} already");
+                        self.reader.problem(&file.place, text);
+                    }
+                }
+            }
+            let clients = self.known_clients(&clients, owner.as_ref());
+            let id = owner.zip(code).and_then(|(owner, code)| rules::server(owner, &code.value).ok());
+            if let Some(id) = id
+                && self.is_first(&mut seen, id.clone(), &place, "security server")
+            {
+                let address = address.map(|at| at.value);
+                servers.push(Server { id, class, address, certificates, clients, maintenance });
+            }
+        }
+        servers
+    }
+
+    /// Clients of a server: each exists and stands there once; the owner needs no mention.
+    fn known_clients(&self, texts: &[At<String>], owner: Option<&MemberId>) -> Vec<ClientId> {
+        let mut seen = HashSet::new();
+        let mut clients = Vec::new();
+        for at in texts {
+            let Some(client) = self.obeys(at, rules::client) else { continue };
+            let is_owner = owner.is_some_and(|owner| client == ClientId::from(owner.clone()));
+            if self.exists(&client, &at.place)
+                && self.is_first(&mut seen, client.clone(), &at.place, "client")
+                && !is_owner
+            {
+                clients.push(client);
+            }
+        }
+        clients
+    }
+
+    fn certification_services(&mut self, root: &mut Table<'r, 't>) -> Vec<ApprovedCa> {
+        let mut seen = HashSet::new();
+        let mut services = Vec::new();
+        for mut table in root.tables("certification_service") {
+            let name = table.needed_text("name");
+            let profile = table.needed_text("profile").and_then(|at| self.obeys(&at, rules::profile));
+            let authentication_only = table.boolean("authentication_only").unwrap_or(false);
+            let acme = table.text("acme_directory").filter(|at| self.obeys(at, rules::url).is_some());
+            let intermediates = table.tables("intermediate");
+            let top = self.ca_certificate(&mut table, &mut seen);
+            table.finish();
+            let mut below = Vec::new();
+            for mut intermediate in intermediates {
+                below.extend(self.ca_certificate(&mut intermediate, &mut seen));
+                intermediate.finish();
+            }
+            if let (Some(name), Some(profile), Some(top)) = (name, profile, top) {
+                services.push(ApprovedCa {
+                    name: name.value,
+                    authentication_only,
+                    top,
+                    intermediates: below,
+                    certificate_profile: profile,
+                    acme_directory: acme.map(|at| at.value),
+                });
+            }
+        }
+        services
+    }
+
+    fn ca_certificate(
+        &mut self,
+        table: &mut Table<'r, 't>,
+        seen: &mut HashSet<Vec<u8>>,
+    ) -> Option<CaCertificate> {
+        let file = table.needed_text("certificate");
+        let mut ocsp = Vec::new();
+        for mut responder in table.tables("ocsp") {
+            let url = responder.needed_text("url").filter(|at| self.obeys(at, rules::url).is_some());
+            let certificate = responder.text("certificate").and_then(|at| self.certificate(&at));
+            let cost = self.cost(&mut responder);
+            responder.finish();
+            if let Some(url) = url {
+                ocsp.push(OcspResponder { url: url.value, certificate, cost });
+            }
+        }
+        let file = file?;
+        let certificate = self.certificate(&file)?;
+        self.is_first(seen, certificate.clone(), &file.place, "CA certificate");
+        Some(CaCertificate { certificate, ocsp })
+    }
+
+    fn timestamping_services(&mut self, root: &mut Table<'r, 't>) -> Vec<TimestampingService> {
+        let mut seen = HashSet::new();
+        let mut services = Vec::new();
+        for mut table in root.tables("timestamping_service") {
+            let name = table.needed_text("name");
+            let url = table.needed_text("url").filter(|at| self.obeys(at, rules::url).is_some());
+            let certificate = table.needed_text("certificate").and_then(|at| self.certificate(&at));
+            let cost = self.cost(&mut table);
+            table.finish();
+            if let (Some(name), Some(url), Some(certificate)) = (name, url, certificate)
+                && self.is_first(&mut seen, url.value.clone(), &url.place, "time-stamping service")
+            {
+                services.push(TimestampingService { name: name.value, url: url.value, certificate, cost });
+            }
+        }
+        services
+    }
+
+    fn cost(&self, table: &mut Table<'r, 't>) -> CostType {
+        table.text("cost").and_then(|at| self.obeys(&at, rules::cost)).unwrap_or_default()
+    }
+
+    fn groups(&self, root: &mut Table<'r, 't>) -> Vec<GlobalGroup> {
+        let mut seen = HashSet::new();
+        let mut groups = Vec::new();
+        for mut table in root.tables("global_group") {
+            let code = table.needed_text("code").filter(|code| self.obeys(code, rules::code).is_some());
+            let description = table.text("description").map(|at| at.value).unwrap_or_default();
+            let texts = table.texts("members");
+            table.finish();
+            let mut once = HashSet::new();
+            let mut members = Vec::new();
+            for at in &texts {
+                let Some(client) = self.obeys(at, rules::client) else { continue };
+                // Members of other instances are not known here and may be in a group all the same.
+                let known = client.instance() != self.instance || self.exists(&client, &at.place);
+                if known && self.is_first(&mut once, client.clone(), &at.place, "group member") {
+                    members.push(client);
+                }
+            }
+            if let Some(code) = code
+                && let Ok(id) = GlobalGroupId::new(&self.instance, &code.value)
+                && self.is_first(&mut seen, code.value.clone(), &code.place, "global group")
+            {
+                groups.push(GlobalGroup { id, description, members });
+            }
+        }
+        groups
+    }
+
+    fn policy(&self, root: &mut Table<'r, 't>) -> Option<ClassPolicy> {
+        let tables = root.tables("class_pair");
+        if tables.is_empty() {
+            return None;
+        }
+        let mut seen = HashSet::new();
+        let mut policy = ClassPolicy::default();
+        for mut table in tables {
+            let consumer = table.needed_text("consumer").and_then(|at| self.obeys(&at, rules::node_class));
+            let provider = table.needed_text("provider").and_then(|at| self.obeys(&at, rules::node_class));
+            let tls = table.text("tls").and_then(|at| self.obeys(&at, rules::tls_floor));
+            let ocsp_live_seconds = table.number("ocsp_live_seconds", 1, 7 * DAY);
+            let synchronous_timestamp = table.boolean("synchronous_timestamp").unwrap_or(false);
+            let place = table.place().clone();
+            table.finish();
+            if let Some(pair) = consumer.zip(provider)
+                && self.is_first(&mut seen, pair, &place, "pair of classes")
+            {
+                let tls = tls.unwrap_or(TlsFloor::Tls12);
+                policy.pairs.insert(pair, PairTerms { tls, ocsp_live_seconds, synchronous_timestamp });
+            }
+        }
+        Some(policy)
+    }
+
+    fn management(&mut self, mut table: Table<'r, 't>) -> Option<Management> {
+        let provider = table.needed_text("provider").and_then(|at| {
+            let provider = self.obeys(&at, rules::client)?;
+            self.exists(&provider, &at.place).then_some(provider)
+        });
+        let address = table.text("registration_address").filter(|at| self.obeys(at, rules::url).is_some());
+        let certificate = table.text("registration_certificate").and_then(|at| self.certificate(&at));
+        table.finish();
+        Some(Management {
+            provider: provider?,
+            registration_address: address.map(|at| at.value),
+            registration_certificate: certificate,
+        })
+    }
+
+    /// The value that a rule makes of a text; a problem otherwise.
+    fn obeys<T>(&self, at: &At<String>, rule: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        match rule(&at.value) {
+            Ok(value) => Some(value),
+            Err(text) => {
+                self.reader.problem(&at.place, format!("{:?} {text}", at.value));
+                None
+            }
+        }
+    }
+
+    fn is_first<K: Eq + Hash>(&self, seen: &mut HashSet<K>, key: K, place: &Place, what: &str) -> bool {
+        let first = seen.insert(key);
+        if !first {
+            self.reader.problem(place, format!("this {what} stands here a second time"));
+        }
+        first
+    }
+
+    fn exists(&self, client: &ClientId, place: &Place) -> bool {
+        if self.clients.contains(client) {
+            return true;
+        }
+        if self.instance.is_empty() {
+            // Told already, and every identifier would follow.
+            return false;
+        }
+        let text = if client.instance() == self.instance {
+            format!("{client} is not among the members and their subsystems")
+        } else {
+            format!("{client} is not of the instance {}", self.instance)
+        };
+        self.reader.problem(place, text);
+        false
+    }
+
+    fn certificate(&mut self, file: &At<String>) -> Option<Vec<u8>> {
+        match self.files.content(&file.value).and_then(|content| certificates::der(&content)) {
+            Ok(der) => Some(der),
+            Err(text) => {
+                self.reader.problem(&file.place, text);
+                None
+            }
+        }
+    }
+}

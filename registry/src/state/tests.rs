@@ -1,0 +1,222 @@
+//! Tables of states that are refused and of changes that are told.
+
+use std::collections::BTreeMap;
+
+use protocol::configuration::{NodeClass, TlsFloor};
+
+use super::kept::{Kept, StateError, Taken};
+use super::{Checked, read};
+use crate::store::{SledStore, Store as _};
+
+const WHOLE: &str = r#"
+instance = "CW"
+
+[settings]
+ocsp_freshness_seconds = 1800
+timestamping_interval_seconds = 30
+ocsp_fetch_interval_seconds = 300
+verify_next_update = false
+
+[[member_class]]
+code = "GOV"
+description = "Government"
+
+[[member]]
+class = "GOV"
+code = "1"
+name = "Ministry"
+[[member.subsystem]]
+code = "permits"
+name = "Permits"
+[[member.subsystem]]
+code = "management"
+
+[[member]]
+class = "GOV"
+code = "2"
+name = "Data centre"
+
+[[security_server]]
+owner = "CW/GOV/1"
+code = "ss1"
+class = "state"
+address = "127.0.1.11"
+authentication_certificates = ["a.pem"]
+clients = ["CW/GOV/1/permits", "CW/GOV/1/management"]
+
+[[security_server]]
+owner = "CW/GOV/2"
+code = "hub"
+class = "data-center"
+authentication_certificates = ["b.der"]
+clients = ["CW/GOV/1/permits"]
+maintenance = "until noon"
+
+[[certification_service]]
+name = "Pilot CA"
+profile = "FiVRK"
+certificate = "ca.pem"
+[[certification_service.ocsp]]
+url = "http://127.0.1.2:8888/ocsp"
+certificate = "ca.pem"
+cost = "free"
+
+[[timestamping_service]]
+name = "Pilot TSA"
+url = "http://127.0.1.2:8888/tsa"
+certificate = "ca.pem"
+
+[[global_group]]
+code = "all"
+description = "Everybody"
+members = ["CW/GOV/1/permits", "PARTNER/COM/9/x"]
+
+[[class_pair]]
+consumer = "state"
+provider = "data-center"
+tls = "1.3"
+ocsp_live_seconds = 60
+synchronous_timestamp = true
+
+[management]
+provider = "CW/GOV/1/management"
+"#;
+
+fn files() -> BTreeMap<String, Vec<u8>> {
+    let pem = |path: &str, name: &str| (path.to_owned(), certificate(name).into_bytes());
+    let der = rcgen::generate_simple_self_signed(vec!["b".to_owned()]).unwrap().cert.der().to_vec();
+    [pem("a.pem", "a"), ("b.der".to_owned(), der), pem("ca.pem", "ca"), ("junk".to_owned(), vec![0x30, 1, 2])]
+        .into_iter()
+        .collect()
+}
+
+fn certificate(name: &str) -> String {
+    rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap().cert.pem()
+}
+
+#[test]
+fn a_whole_state() {
+    let files = files();
+    let Checked { state, warnings } = read(WHOLE, &files).unwrap();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    assert_eq!(state.servers.len(), 2);
+    assert_eq!(state.servers[1].class, Some(NodeClass::DataCenter));
+    assert_eq!(state.servers[1].certificates, [files["b.der"].clone()]);
+    assert_eq!(state.servers[1].maintenance.as_deref(), Some("until noon"));
+    assert_eq!(state.servers[1].address, None);
+
+    let old = state.shared_parameters(2, Vec::new());
+    let new = state.shared_parameters(3, Vec::new());
+    assert_eq!(old.servers[0].certificate_hashes[0].len(), 20);
+    assert_eq!(new.servers[0].certificate_hashes[0].len(), 32);
+    assert_eq!(new.groups[0].members.len(), 2);
+
+    let classes = state.node_classes().unwrap();
+    assert_eq!(classes.servers.len(), 2);
+    let terms = classes.policy.pairs[&(NodeClass::State, NodeClass::DataCenter)];
+    assert_eq!((terms.tls, terms.ocsp_live_seconds), (TlsFloor::Tls13, Some(60)));
+
+    let private = state.private_parameters("registry.example");
+    assert_eq!(private.registration_address, "https://registry.example:4001/managementservice/");
+    assert_eq!(private.timestamping_interval_seconds, 30);
+}
+
+/// Replaces `old` by `new` in the whole state; each of `expected` must be told, and nothing else.
+#[track_caller]
+fn refused(old: &str, new: &str, expected: &[&str]) {
+    assert!(WHOLE.contains(old), "{old}");
+    let problems = read(&WHOLE.replacen(old, new, 1), &files()).expect_err("a problem");
+    let told: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
+    for (told, expected) in told.iter().zip(expected) {
+        assert!(told.contains(expected), "{told:?} has no {expected:?}");
+    }
+}
+
+#[test]
+fn states_that_are_refused() {
+    refused("instance = \"CW\"", "", &["`instance` is missing"]);
+    refused(
+        "name = \"Ministry\"",
+        "nam = \"Ministry\"",
+        &["`name` is missing", "member[0].nam: is not known"],
+    );
+    refused(
+        "code = \"permits\"",
+        "code = \"per mits\"",
+        &["character ' '", "not among", "not among", "not among"],
+    );
+    refused("class = \"state\"", "class = \"States\"", &["must be state, data-center or international"]);
+    refused("class = \"state\"", "", &["`class` is missing"]);
+    refused("address = \"127.0.1.11\"", "address = \"http://127.0.1.11\"", &["must be a host name"]);
+    refused("[\"a.pem\"]", "[\"b.der\"]", &["registered to CW/GOV/1/ss1 already"]);
+    refused("[\"a.pem\"]", "[\"c.pem\"]", &["authentication_certificates[0]: c.pem was not kept"]);
+    refused("\"CW/GOV/1/management\"]", "\"CW/GOV/1/permits\"]", &["a second time"]);
+    refused("\"CW/GOV/1/management\"]", "\"XX/GOV/1/permits\"]", &["is not of the instance CW"]);
+    refused("owner = \"CW/GOV/2\"", "owner = \"CW/GOV/3\"", &["CW/GOV/3 is not among the members"]);
+    refused("profile = \"FiVRK\"", "profile = \"Mine\"", &["no known certificate profile"]);
+    refused("url = \"http://127.0.1.2:8888/tsa\"", "url = \"127.0.1.2/tsa\"", &["http:// or https:// URL"]);
+    refused("cost = \"free\"", "cost = \"gratis\"", &["free, paid or undefined"]);
+    refused("tls = \"1.3\"", "tls = \"1.1\"", &["\"1.2\" or \"1.3\""]);
+    refused("ocsp_live_seconds = 60", "ocsp_live_seconds = 0", &["must be from 1"]);
+    refused("[management]\nprovider = \"CW/GOV/1/management\"", "", &["`management` is missing"]);
+    refused("code = \"2\"", "code = \"1\"", &["this member stands here a second time", "CW/GOV/2 is not"]);
+    refused(
+        "class = \"GOV\"\ncode = \"2\"",
+        "class = \"COM\"\ncode = \"2\"",
+        &["COM is no", "CW/GOV/2 is not"],
+    );
+    refused("verify_next_update = false", "verify_next_update = ", &["line 8"]);
+    // Problems in several places come together, in the order of the file.
+    refused(
+        "[[member_class]]",
+        "[[global_group]]\ncode = \"x:y\"\n[[class_pair]]\nconsumer = \"state\"\n[extra]\n[[member_class]]",
+        &["x:y", "`provider` is missing", "extra: is not known here"],
+    );
+}
+
+#[test]
+fn a_state_is_kept_and_its_changes_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("instance.toml");
+    let write = |text: &str| std::fs::write(&path, text).unwrap();
+    for (name, content) in files() {
+        std::fs::write(folder.path().join(name), content).unwrap();
+    }
+    let store = SledStore::open(&folder.path().join("store")).unwrap();
+    let mut kept = Kept::load(&store).unwrap();
+    assert!(kept.is_none());
+    assert!(matches!(Kept::take(&mut kept, &path, &store), Err(StateError::File { .. })));
+
+    write(WHOLE);
+    assert!(matches!(Kept::take(&mut kept, &path, &store), Ok(Taken::New { .. })));
+    assert!(matches!(Kept::take(&mut kept, &path, &store), Ok(Taken::Same)));
+
+    write(
+        &WHOLE
+            .replace("name = \"Ministry\"", "name = \"The ministry\"")
+            .replace("code = \"all\"", "code = \"one\""),
+    );
+    let Ok(Taken::New { differences, .. }) = Kept::take(&mut kept, &path, &store) else { panic!("a change") };
+    let expected = ["member CW/GOV/1 changed", "global group CW/one added", "global group CW/all removed"];
+    assert_eq!(differences, expected);
+
+    // A certificate that is replaced under the same name is a change as well.
+    std::fs::write(folder.path().join("a.pem"), certificate("new")).unwrap();
+    let Ok(Taken::New { differences, .. }) = Kept::take(&mut kept, &path, &store) else { panic!("a change") };
+    assert_eq!(differences, ["security server CW/GOV/1/ss1 changed"]);
+
+    // A bad file leaves what is in force, also over a restart without the files.
+    write("instance = 1");
+    assert!(matches!(Kept::take(&mut kept, &path, &store), Err(StateError::Problems { .. })));
+    write(&WHOLE.replace("CW", "OTHER"));
+    assert!(matches!(Kept::take(&mut kept, &path, &store), Err(StateError::OtherInstance { .. })));
+    let kept = kept.unwrap();
+    drop(store);
+    let store = SledStore::open(&folder.path().join("store")).unwrap();
+    let again = Kept::load(&store).unwrap().unwrap();
+    assert_eq!((again.generation, &again.state), (3, &kept.state));
+
+    store.put("state", b"{}").unwrap();
+    assert!(matches!(Kept::load(&store), Err(StateError::Held(_))));
+}

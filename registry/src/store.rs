@@ -1,0 +1,88 @@
+//! Where the registry keeps what must survive a power cut.
+//!
+//! The values are few and small: the state in force with the files it refers to. They are held in
+//! `sled`, which needs some care, and this module is the only one that knows about it.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
+
+/// Keeps values by name. What `put` has returned from is on disk.
+pub trait Store: Send + Sync {
+    /// The value of this name.
+    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Sets the value of this name, durably and as a whole: after a crash there is the old value or
+    /// the new one.
+    fn put(&self, name: &str, value: &[u8]) -> Result<(), StoreError>;
+}
+
+/// The store cannot be used; the disk is full or broken, or another process holds it.
+#[derive(Debug, thiserror::Error)]
+#[error("the registry's store cannot be used")]
+pub struct StoreError(#[from] io::Error);
+
+/// Small leaves: a value changes alone, and sled rewrites whole leaves.
+const LEAF_FANOUT: usize = 16;
+
+/// A store in a folder, held by sled.
+pub struct SledStore {
+    // sled's handle belongs to one thread at a time.
+    database: Mutex<sled::Db<LEAF_FANOUT>>,
+}
+
+impl SledStore {
+    /// Opens the store, or makes it.
+    ///
+    /// # Errors
+    /// The folder cannot be written, another process has it open, or its content is damaged.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        // No flushing behind our back: `put` flushes, so that it knows when a value is durable.
+        let config = sled::Config::new().path(folder).flush_every_ms(None).cache_capacity_bytes(4 << 20);
+        let database = config.open::<LEAF_FANOUT>()?;
+        // sled writes this file when it makes a database and never syncs it. Without it the database
+        // does not open again, so a power cut soon after the first start would lose everything.
+        File::open(folder.join("durability_cookie"))?.sync_all()?;
+        File::open(folder)?.sync_all()?;
+        if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            File::open(parent)?.sync_all()?;
+        }
+        Ok(Self { database: Mutex::new(database) })
+    }
+
+    fn database(&self) -> io::Result<MutexGuard<'_, sled::Db<LEAF_FANOUT>>> {
+        self.database.lock().map_err(|_| io::Error::other("an earlier use of the store panicked"))
+    }
+}
+
+impl Store for SledStore {
+    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.database()?.get(name)?.map(|value| value.to_vec()))
+    }
+
+    fn put(&self, name: &str, value: &[u8]) -> Result<(), StoreError> {
+        let database = self.database()?;
+        database.insert(name, value)?;
+        database.flush()?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_survive_reopening() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let store = SledStore::open(&path).unwrap();
+        assert_eq!(store.get("state").unwrap(), None);
+        store.put("state", b"first").unwrap();
+        store.put("state", &vec![7; 300_000]).unwrap();
+        drop(store);
+        let store = SledStore::open(&path).unwrap();
+        assert_eq!(store.get("state").unwrap(), Some(vec![7; 300_000]));
+    }
+}
