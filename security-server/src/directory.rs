@@ -1,1 +1,283 @@
-//! Clients, services and access rights of this node.
+//! Who may call what at this node, and where its services are.
+//!
+//! One immutable table behind an atomic pointer, built anew when the node's own configuration or the
+//! global configuration changes. Access rights follow messages and transport §5.6: deny unless some
+//! right matches, and a right covers all versions of a service.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use gateway::ports::{LocalClient, LocalService, NodeDirectory};
+use protocol::configuration::GlobalConfiguration;
+use protocol::id::{ClientId, GlobalGroupId, SecurityServerId, ServiceId};
+use protocol::message::path::PathGlob;
+
+use crate::state::{AccessRight, ClientSettings, LocalConfiguration, Subject};
+
+/// The node's [`NodeDirectory`].
+pub struct Directory {
+    server: SecurityServerId,
+    table: ArcSwap<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    /// Registered ones only.
+    clients: HashMap<ClientId, Arc<LocalClient>>,
+    services: HashMap<ServiceId, Arc<LocalService>>,
+    /// By provider, then by service code.
+    rights: HashMap<ClientId, HashMap<String, Vec<Endpoint>>>,
+}
+
+/// All rights on one method and path pattern of a service.
+struct Endpoint {
+    method: Option<String>,
+    pattern: Option<String>,
+    glob: Option<PathGlob>,
+    /// Clients that are named, or in a local group that is.
+    clients: HashSet<ClientId>,
+    global_groups: Vec<GlobalGroupId>,
+}
+
+impl Directory {
+    /// An empty directory of this server.
+    pub fn new(server: SecurityServerId) -> Self {
+        Self { server, table: ArcSwap::default() }
+    }
+
+    /// Takes a new configuration. `global` decides which clients are registered at this server; exchanges
+    /// that run keep what they have already looked up.
+    pub fn update(&self, local: &LocalConfiguration, global: &GlobalConfiguration) {
+        let is_registered =
+            |client: &ClientId| global.servers_of(client).any(|server| server.id == self.server);
+        self.table.store(Arc::new(Table::new(local, &is_registered)));
+    }
+}
+
+impl Table {
+    fn new(local: &LocalConfiguration, is_registered: &dyn Fn(&ClientId) -> bool) -> Self {
+        let mut table = Self::default();
+        for (id, settings) in local.clients.iter().filter(|(id, _)| is_registered(id)) {
+            let client = LocalClient {
+                id: id.clone(),
+                connection_type: settings.connection_type,
+                certificates: settings.certificates.clone(),
+            };
+            table.clients.insert(id.clone(), Arc::new(client));
+            for (key, service) in &settings.services {
+                // A blank code cannot come out of a checked configuration, and could not be called.
+                let Ok(service_id) = ServiceId::new(id.clone(), &key.code, key.version.as_deref()) else {
+                    continue;
+                };
+                let service = LocalService {
+                    id: service_id.clone(),
+                    url: service.url.clone(),
+                    timeout: service.timeout,
+                    tls: service.tls,
+                    disabled: service.disabled.clone(),
+                    rest: service.rest,
+                };
+                table.services.insert(service_id, Arc::new(service));
+            }
+            table.rights.insert(id.clone(), rights_of(settings));
+        }
+        table
+    }
+}
+
+fn rights_of(settings: &ClientSettings) -> HashMap<String, Vec<Endpoint>> {
+    let mut by_code: HashMap<String, Vec<Endpoint>> = HashMap::new();
+    for right in &settings.rights {
+        let endpoints = by_code.entry(right.service_code.clone()).or_default();
+        let index = endpoints.iter().position(|endpoint| endpoint.is_of(right)).unwrap_or_else(|| {
+            endpoints.push(Endpoint::of(right));
+            endpoints.len() - 1
+        });
+        let endpoint = &mut endpoints[index];
+        match &right.subject {
+            Subject::Client(client) => endpoint.clients.extend([client.clone()]),
+            Subject::GlobalGroup(group) => endpoint.global_groups.push(group.clone()),
+            Subject::LocalGroup(code) => {
+                let members = settings.groups.get(code).into_iter().flat_map(|group| &group.members);
+                endpoint.clients.extend(members.cloned());
+            }
+        }
+    }
+    by_code
+}
+
+impl Endpoint {
+    fn of(right: &AccessRight) -> Self {
+        // `**` and no pattern are the same, and so are `*` and no method (§5.6).
+        let pattern = right.path.clone().filter(|path| path != "**");
+        Self {
+            method: right.method.clone().filter(|method| method != "*"),
+            glob: pattern.as_deref().map(PathGlob::new),
+            pattern,
+            clients: HashSet::new(),
+            global_groups: Vec::new(),
+        }
+    }
+
+    fn is_of(&self, right: &AccessRight) -> bool {
+        self.method.as_deref() == right.method.as_deref().filter(|method| *method != "*")
+            && self.pattern.as_deref() == right.path.as_deref().filter(|path| *path != "**")
+    }
+
+    fn covers(&self, method: &str, path: &str) -> bool {
+        self.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
+            && self.glob.as_ref().is_none_or(|glob| glob.matches(path))
+    }
+
+    fn admits(&self, client: &ClientId, is_in_group: &dyn Fn(&GlobalGroupId) -> bool) -> bool {
+        self.clients.contains(client) || self.global_groups.iter().any(is_in_group)
+    }
+}
+
+impl NodeDirectory for Directory {
+    fn server_id(&self) -> &SecurityServerId {
+        &self.server
+    }
+
+    fn client(&self, id: &ClientId) -> Option<Arc<LocalClient>> {
+        self.table.load().clients.get(id).cloned()
+    }
+
+    fn service(&self, id: &ServiceId) -> Option<Arc<LocalService>> {
+        self.table.load().services.get(id).cloned()
+    }
+
+    fn is_allowed(
+        &self,
+        client: &ClientId,
+        service: &ServiceId,
+        method: &str,
+        path: &str,
+        is_in_group: &dyn Fn(&GlobalGroupId) -> bool,
+    ) -> bool {
+        let table = self.table.load();
+        let endpoints = table.rights.get(service.provider()).and_then(|rights| rights.get(service.code()));
+        endpoints
+            .into_iter()
+            .flatten()
+            .any(|endpoint| endpoint.covers(method, path) && endpoint.admits(client, is_in_group))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::configuration::{Instance, RegisteredServer, SharedParameters};
+    use protocol::id::MemberId;
+    use protocol::time::UtcTime;
+
+    use super::*;
+    use crate::state::LocalGroup;
+
+    fn client(text: &str) -> ClientId {
+        ClientId::parse_encoded(text).unwrap()
+    }
+
+    fn directory() -> Directory {
+        let server = SecurityServerId::new(MemberId::new("CW", "GOV", "1").unwrap(), "ss1").unwrap();
+        let subject = |text: &str| match text.split_once(':') {
+            Some(("global", code)) => Subject::GlobalGroup(GlobalGroupId::new("CW", code).unwrap()),
+            Some((_, code)) => Subject::LocalGroup(code.to_owned()),
+            None => Subject::Client(client(text)),
+        };
+        let rights = [
+            ("permits", "*", "**", "CW/GOV/2/all"),
+            ("permits", "GET", "/open/*", "CW/GOV/2/reader"),
+            ("permits", "get", "/open/*", "CW/GOV/2/other"),
+            ("permits", "POST", "/open/**", "local:friends"),
+            ("permits", "GET", "**", "global:ministries"),
+            ("permits", "*", "**", "CW/GOV/3"),
+            ("gone", "*", "**", "local:nobody"),
+        ];
+        let option = |text: &str, any: &str| Some(text).filter(|text| *text != any).map(str::to_owned);
+        let settings = ClientSettings {
+            groups: [(
+                "friends".to_owned(),
+                LocalGroup { description: String::new(), members: [client("CW/GOV/2/friend")].into() },
+            )]
+            .into(),
+            rights: rights
+                .iter()
+                .map(|(code, method, path, who)| AccessRight {
+                    service_code: (*code).to_owned(),
+                    method: option(method, "*"),
+                    path: option(path, "**"),
+                    subject: subject(who),
+                })
+                .collect(),
+            ..ClientSettings::default()
+        };
+        let local = LocalConfiguration {
+            clients: [(client("CW/GOV/1/a"), settings.clone()), (client("CW/GOV/1/unregistered"), settings)]
+                .into(),
+        };
+        let shared = SharedParameters {
+            instance: "CW".into(),
+            servers: vec![RegisteredServer {
+                id: server.clone(),
+                address: None,
+                certificate_hashes: vec![],
+                clients: vec![client("CW/GOV/1/a")],
+                maintenance: None,
+            }],
+            ..SharedParameters::default()
+        };
+        let instance = Instance::new(shared, 6, UtcTime::from_seconds(i64::MAX / 1000));
+        let global = GlobalConfiguration {
+            own_instance: "CW".into(),
+            instances: [("CW".to_owned(), Arc::new(instance))].into(),
+        };
+        let directory = Directory::new(server);
+        directory.update(&local, &global);
+        directory
+    }
+
+    #[track_caller]
+    fn check(who: &str, code: &str, method: &str, path: &str, expected: bool) {
+        let service = ServiceId::new(client("CW/GOV/1/a"), code, None).unwrap();
+        let is_in_group = |group: &GlobalGroupId| group.code() == "ministries" && who == "CW/GOV/2/ministry";
+        let allowed = directory().is_allowed(&client(who), &service, method, path, &is_in_group);
+        assert_eq!(allowed, expected, "{who} {code} {method} {path}");
+    }
+
+    #[test]
+    fn access_rights() {
+        check("CW/GOV/2/all", "permits", "DELETE", "/x/y", true);
+        check("CW/GOV/2/all", "other", "GET", "/", false);
+        check("CW/GOV/2/all", "gone", "GET", "/", false);
+        check("CW/GOV/2", "permits", "GET", "/", false);
+        check("CW/GOV/2/stranger", "permits", "GET", "/open/1", false);
+        check("CW/GOV/2/reader", "permits", "GET", "/open/1", true);
+        check("CW/GOV/2/reader", "permits", "get", "/open/", true);
+        check("CW/GOV/2/reader", "permits", "POST", "/open/1", false);
+        check("CW/GOV/2/reader", "permits", "GET", "/open/1/2", false);
+        check("CW/GOV/2/reader", "permits", "GET", "/Open/1", false);
+        check("CW/GOV/2/other", "permits", "GET", "/open/1", true);
+        check("CW/GOV/2/friend", "permits", "POST", "/open/1/2", true);
+        check("CW/GOV/2/friend", "permits", "GET", "/open/1", false);
+        check("CW/GOV/2/ministry", "permits", "GET", "/anything", true);
+        check("CW/GOV/2/ministry", "permits", "PUT", "/anything", false);
+        check("CW/GOV/3", "permits", "GET", "/", true);
+        check("CW/GOV/3/sub", "permits", "GET", "/", false);
+    }
+
+    #[test]
+    fn a_right_covers_all_versions() {
+        let service = ServiceId::new(client("CW/GOV/1/a"), "permits", Some("v2")).unwrap();
+        assert!(directory().is_allowed(&client("CW/GOV/2/all"), &service, "GET", "/", &|_| false));
+    }
+
+    #[test]
+    fn only_registered_clients_are_there() {
+        let directory = directory();
+        assert!(directory.client(&client("CW/GOV/1/a")).is_some());
+        assert!(directory.client(&client("CW/GOV/1/unregistered")).is_none());
+        let service = ServiceId::new(client("CW/GOV/1/unregistered"), "permits", None).unwrap();
+        assert!(!directory.is_allowed(&client("CW/GOV/2/all"), &service, "GET", "/", &|_| false));
+    }
+}

@@ -1,1 +1,0 @@
-//! Node state in the embedded database, behind a trait.

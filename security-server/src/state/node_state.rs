@@ -1,0 +1,470 @@
+//! The node's own configuration in a store.
+//!
+//! Keys are `client/…`, `service/…`, `group/…`, `rights/…` with percent-encoded names, and
+//! `meta/server`. Values are JSON and name what they are about, so keys are never taken apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use gateway::ports::{ConnectionType, ServiceTls};
+use protocol::id::{ClientId, GlobalGroupId, SecurityServerId, encode_segment};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AccessRight, Batch, ClientSettings, LocalConfiguration, LocalGroup, ServiceKey, ServiceSettings, Store,
+    StoreError, Subject,
+};
+
+const SERVER_KEY: &str = "meta/server";
+const KINDS: [&str; 4] = ["client/", "service/", "group/", "rights/"];
+
+/// The state of one node.
+#[derive(Clone)]
+pub struct NodeState {
+    store: Arc<dyn Store>,
+}
+
+/// Why the state cannot be used.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StateError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A record does not read; the store was written by something else.
+    #[error("the state record {key} cannot be read: {reason}")]
+    Corrupt {
+        /// Its key.
+        key: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The folder holds another server's state.
+    #[error("the state folder belongs to the security server {0}")]
+    OtherServer(String),
+}
+
+/// What became different.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Change {
+    /// Something is new.
+    Added(String),
+    /// Something has other settings than before.
+    Changed(String),
+    /// Something is gone.
+    Removed(String),
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Added(what) => write!(f, "added {what}"),
+            Self::Changed(what) => write!(f, "changed {what}"),
+            Self::Removed(what) => write!(f, "removed {what}"),
+        }
+    }
+}
+
+impl NodeState {
+    /// The state in `store`, which becomes `server`'s when it is empty.
+    ///
+    /// # Errors
+    /// [`StateError::OtherServer`] when the store has been used for another server.
+    pub fn open(store: Arc<dyn Store>, server: &SecurityServerId) -> Result<Self, StateError> {
+        let name = server.encoded();
+        match store.get(SERVER_KEY.as_bytes())? {
+            Some(found) if found == name.as_bytes() => {}
+            Some(found) => return Err(StateError::OtherServer(String::from_utf8_lossy(&found).into_owned())),
+            None => {
+                let mut batch = Batch::default();
+                batch.put(SERVER_KEY, name);
+                store.write(batch)?;
+            }
+        }
+        Ok(Self { store })
+    }
+
+    /// Everything that is configured.
+    pub fn load(&self) -> Result<LocalConfiguration, StateError> {
+        let mut configuration = LocalConfiguration::default();
+        for (key, record) in self.records::<ClientRecord>("client/")? {
+            let (id, settings) = record.read().map_err(|reason| corrupt(&key, reason))?;
+            configuration.clients.insert(id, settings);
+        }
+        for (key, record) in self.records::<ServiceRecord>("service/")? {
+            let client = owner(&mut configuration, &key, &record.client)?;
+            let service = ServiceKey { code: record.code.clone(), version: record.version.clone() };
+            client.services.insert(service, record.into());
+        }
+        for (key, record) in self.records::<GroupRecord>("group/")? {
+            let members: Result<BTreeSet<_>, _> =
+                record.members.iter().map(|member| ClientId::parse_encoded(member)).collect();
+            let members = members.map_err(|error| corrupt(&key, error.to_string()))?;
+            let group = LocalGroup { description: record.description, members };
+            owner(&mut configuration, &key, &record.client)?.groups.insert(record.code, group);
+        }
+        for (key, record) in self.records::<RightsRecord>("rights/")? {
+            let client = owner(&mut configuration, &key, &record.client)?;
+            for right in record.rights {
+                let right = right.read(&record.code).map_err(|reason| corrupt(&key, reason))?;
+                client.rights.insert(right);
+            }
+        }
+        Ok(configuration)
+    }
+
+    /// Makes the state equal to `wanted`, in one durable step, and tells what that changed.
+    pub fn replace(&self, wanted: &LocalConfiguration) -> Result<Vec<Change>, StateError> {
+        let before = self.load()?;
+        let records = encode(wanted)?;
+        let mut batch = Batch::default();
+        for kind in KINDS {
+            for (key, value) in self.store.scan(kind.as_bytes())? {
+                match records.get(&key) {
+                    Some(new) if *new == value => {}
+                    Some(new) => batch.put(key, new.clone()),
+                    None => batch.remove(key),
+                }
+            }
+        }
+        for (key, value) in &records {
+            if self.store.get(key)?.is_none() {
+                batch.put(key.clone(), value.clone());
+            }
+        }
+        if !batch.is_empty() {
+            self.store.write(batch)?;
+        }
+        Ok(changes(&before, wanted))
+    }
+
+    fn records<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<(String, T)>, StateError> {
+        let pairs = self.store.scan(kind.as_bytes())?;
+        let read = |(key, value): (Vec<u8>, Vec<u8>)| {
+            let key = String::from_utf8_lossy(&key).into_owned();
+            match serde_json::from_slice(&value) {
+                Ok(record) => Ok((key, record)),
+                Err(error) => Err(corrupt(&key, error.to_string())),
+            }
+        };
+        pairs.into_iter().map(read).collect()
+    }
+}
+
+fn corrupt(key: &str, reason: String) -> StateError {
+    StateError::Corrupt { key: key.to_owned(), reason }
+}
+
+fn owner<'a>(
+    configuration: &'a mut LocalConfiguration,
+    key: &str,
+    client: &str,
+) -> Result<&'a mut ClientSettings, StateError> {
+    let id = ClientId::parse_encoded(client).map_err(|error| corrupt(key, error.to_string()))?;
+    configuration.clients.get_mut(&id).ok_or_else(|| corrupt(key, format!("there is no client {client}")))
+}
+
+#[derive(Deserialize, Serialize)]
+struct ClientRecord {
+    client: String,
+    connection_type: String,
+    certificates: Vec<String>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct ServiceRecord {
+    client: String,
+    code: String,
+    version: Option<String>,
+    url: String,
+    timeout_millis: u64,
+    tls: StoredTls,
+    disabled: Option<String>,
+    rest: bool,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum StoredTls {
+    Pinned,
+    Verified,
+    Unchecked,
+}
+
+#[derive(Deserialize, Serialize)]
+struct GroupRecord {
+    client: String,
+    code: String,
+    description: String,
+    members: Vec<String>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct RightsRecord {
+    client: String,
+    code: String,
+    rights: Vec<RightRecord>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct RightRecord {
+    method: Option<String>,
+    path: Option<String>,
+    subject: StoredSubject,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum StoredSubject {
+    Client(String),
+    GlobalGroup(String, String),
+    LocalGroup(String),
+}
+
+/// The names by which X-Road stores connection types (§5.2).
+fn connection_name(kind: ConnectionType) -> &'static str {
+    match kind {
+        ConnectionType::Http => "NOSSL",
+        ConnectionType::HttpsNoAuth => "SSLNOAUTH",
+        ConnectionType::Https => "SSLAUTH",
+    }
+}
+
+impl ClientRecord {
+    fn read(self) -> Result<(ClientId, ClientSettings), String> {
+        let id = ClientId::parse_encoded(&self.client).map_err(|error| error.to_string())?;
+        let kinds = [ConnectionType::Http, ConnectionType::HttpsNoAuth, ConnectionType::Https];
+        let connection_type = kinds
+            .into_iter()
+            .find(|kind| connection_name(*kind) == self.connection_type)
+            .ok_or_else(|| format!("unknown connection type {}", self.connection_type))?;
+        let certificates: Result<Vec<Bytes>, _> =
+            self.certificates.iter().map(|der| STANDARD.decode(der).map(Bytes::from)).collect();
+        let certificates = certificates.map_err(|error| error.to_string())?;
+        Ok((id, ClientSettings { connection_type, certificates, ..ClientSettings::default() }))
+    }
+}
+
+impl From<ServiceRecord> for ServiceSettings {
+    fn from(record: ServiceRecord) -> Self {
+        Self {
+            url: record.url,
+            timeout: Duration::from_millis(record.timeout_millis),
+            tls: match record.tls {
+                StoredTls::Pinned => ServiceTls::Pinned,
+                StoredTls::Verified => ServiceTls::Verified,
+                StoredTls::Unchecked => ServiceTls::Unchecked,
+            },
+            disabled: record.disabled,
+            rest: record.rest,
+        }
+    }
+}
+
+impl RightRecord {
+    fn read(self, code: &str) -> Result<AccessRight, String> {
+        let subject = match self.subject {
+            StoredSubject::Client(id) => ClientId::parse_encoded(&id).map(Subject::Client),
+            StoredSubject::GlobalGroup(instance, code) => {
+                GlobalGroupId::new(&instance, &code).map(Subject::GlobalGroup)
+            }
+            StoredSubject::LocalGroup(code) => Ok(Subject::LocalGroup(code)),
+        };
+        let subject = subject.map_err(|error| error.to_string())?;
+        Ok(AccessRight { service_code: code.to_owned(), method: self.method, path: self.path, subject })
+    }
+
+    fn of(right: &AccessRight) -> Self {
+        let subject = match &right.subject {
+            Subject::Client(id) => StoredSubject::Client(id.encoded()),
+            Subject::GlobalGroup(id) => {
+                StoredSubject::GlobalGroup(id.instance().to_owned(), id.code().to_owned())
+            }
+            Subject::LocalGroup(code) => StoredSubject::LocalGroup(code.clone()),
+        };
+        Self { method: right.method.clone(), path: right.path.clone(), subject }
+    }
+}
+
+/// All records of a configuration by key.
+fn encode(configuration: &LocalConfiguration) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StateError> {
+    let mut records = BTreeMap::new();
+    let mut put = |key: String, value: serde_json::Result<Vec<u8>>| {
+        let value = value.map_err(|error| corrupt(&key, error.to_string()))?;
+        records.insert(key.into_bytes(), value);
+        Ok::<(), StateError>(())
+    };
+    for (id, settings) in &configuration.clients {
+        let client = id.encoded();
+        let record = ClientRecord {
+            client: client.clone(),
+            connection_type: connection_name(settings.connection_type).to_owned(),
+            certificates: settings.certificates.iter().map(|der| STANDARD.encode(der)).collect(),
+        };
+        put(format!("client/{client}"), serde_json::to_vec(&record))?;
+        for (service, settings) in &settings.services {
+            let key = format!("service/{client}/{}", encode_service(service));
+            put(key, serde_json::to_vec(&service_record(&client, service, settings)))?;
+        }
+        for (code, group) in &settings.groups {
+            let record = GroupRecord {
+                client: client.clone(),
+                code: code.clone(),
+                description: group.description.clone(),
+                members: group.members.iter().map(ClientId::encoded).collect(),
+            };
+            put(format!("group/{client}/{}", encode_segment(code)), serde_json::to_vec(&record))?;
+        }
+        let mut by_code: BTreeMap<&str, Vec<RightRecord>> = BTreeMap::new();
+        for right in &settings.rights {
+            by_code.entry(&right.service_code).or_default().push(RightRecord::of(right));
+        }
+        for (code, rights) in by_code {
+            let record = RightsRecord { client: client.clone(), code: code.to_owned(), rights };
+            put(format!("rights/{client}/{}", encode_segment(code)), serde_json::to_vec(&record))?;
+        }
+    }
+    Ok(records)
+}
+
+/// The code, and after a slash the version. An empty version is kept apart from none by the slash.
+fn encode_service(service: &ServiceKey) -> String {
+    let code = encode_segment(&service.code);
+    match &service.version {
+        Some(version) => format!("{code}/{}", encode_segment(version)),
+        None => code,
+    }
+}
+
+fn service_record(client: &str, service: &ServiceKey, settings: &ServiceSettings) -> ServiceRecord {
+    ServiceRecord {
+        client: client.to_owned(),
+        code: service.code.clone(),
+        version: service.version.clone(),
+        url: settings.url.clone(),
+        timeout_millis: u64::try_from(settings.timeout.as_millis()).unwrap_or(u64::MAX),
+        tls: match settings.tls {
+            ServiceTls::Pinned => StoredTls::Pinned,
+            ServiceTls::Verified => StoredTls::Verified,
+            ServiceTls::Unchecked => StoredTls::Unchecked,
+        },
+        disabled: settings.disabled.clone(),
+        rest: settings.rest,
+    }
+}
+
+/// Each thing by its name for people, with something that differs when it changes.
+fn described(configuration: &LocalConfiguration) -> BTreeMap<String, String> {
+    let mut things = BTreeMap::new();
+    for (id, settings) in &configuration.clients {
+        let own = (settings.connection_type, &settings.certificates);
+        things.insert(format!("client {id}"), format!("{own:?}"));
+        for (service, settings) in &settings.services {
+            let version = service.version.as_ref().map(|version| format!("/{version}")).unwrap_or_default();
+            things.insert(format!("service {id}/{}{version}", service.code), format!("{settings:?}"));
+        }
+        for (code, group) in &settings.groups {
+            things.insert(format!("local group {code} of {id}"), format!("{group:?}"));
+        }
+        for right in &settings.rights {
+            things.insert(format!("access right {id}/{right}"), String::new());
+        }
+    }
+    things
+}
+
+fn changes(before: &LocalConfiguration, after: &LocalConfiguration) -> Vec<Change> {
+    let (before, after) = (described(before), described(after));
+    let removed = before.keys().filter(|name| !after.contains_key(*name)).cloned().map(Change::Removed);
+    let other = after.iter().filter_map(|(name, value)| match before.get(name) {
+        Some(old) if old == value => None,
+        Some(_) => Some(Change::Changed(name.clone())),
+        None => Some(Change::Added(name.clone())),
+    });
+    removed.chain(other).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::SledStore;
+    use protocol::id::MemberId;
+
+    fn client(subsystem: &str) -> ClientId {
+        ClientId::new(MemberId::new("CW", "GOV", "1/2 ü").unwrap(), Some(subsystem)).unwrap()
+    }
+
+    fn sample() -> LocalConfiguration {
+        let service = |disabled: Option<&str>| ServiceSettings {
+            url: "http://127.0.0.1:1/".into(),
+            timeout: Duration::from_secs(60),
+            tls: ServiceTls::Pinned,
+            disabled: disabled.map(str::to_owned),
+            rest: true,
+        };
+        let key = |code: &str, version: Option<&str>| ServiceKey {
+            code: code.into(),
+            version: version.map(str::to_owned),
+        };
+        let right = |path: Option<&str>, subject| AccessRight {
+            service_code: "permits".into(),
+            method: None,
+            path: path.map(str::to_owned),
+            subject,
+        };
+        let mut settings = ClientSettings {
+            connection_type: ConnectionType::Https,
+            certificates: vec![Bytes::from_static(b"der")],
+            ..ClientSettings::default()
+        };
+        settings.services.insert(key("permits", None), service(None));
+        settings.services.insert(key("permits", Some("")), service(Some("moved")));
+        settings.services.insert(key("permits", Some("v1")), service(None));
+        let group = LocalGroup { description: "d".into(), members: [client("x")].into() };
+        settings.groups.insert("friends".into(), group);
+        settings.rights = [
+            right(None, Subject::Client(client("y"))),
+            right(Some("/a/**"), Subject::LocalGroup("friends".into())),
+            right(None, Subject::GlobalGroup(GlobalGroupId::new("CW", "all").unwrap())),
+        ]
+        .into();
+        LocalConfiguration { clients: [(client("a"), settings), (client("b"), Default::default())].into() }
+    }
+
+    #[test]
+    fn comes_back_as_it_was_and_tells_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = SecurityServerId::new(MemberId::new("CW", "GOV", "1").unwrap(), "ss1").unwrap();
+        let open = || NodeState::open(Arc::new(SledStore::open(folder.path()).unwrap()), &server).unwrap();
+        let mut wanted = sample();
+        let state = open();
+        assert_eq!(state.replace(&wanted).unwrap().len(), 9);
+        assert_eq!(state.replace(&wanted).unwrap(), []);
+        drop(state);
+        let state = open();
+        assert_eq!(state.load().unwrap(), wanted);
+        let settings = wanted.clients.get_mut(&client("a")).unwrap();
+        settings.rights.pop_first();
+        settings.connection_type = ConnectionType::Http;
+        wanted.clients.remove(&client("b"));
+        let changed: Vec<_> = state.replace(&wanted).unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            changed,
+            [
+                "removed access right CW/GOV/1/2 ü/a/permits * ** for CW/GOV/1/2 ü/y",
+                "removed client CW/GOV/1/2 ü/b",
+                "changed client CW/GOV/1/2 ü/a",
+            ]
+        );
+        assert_eq!(state.load().unwrap(), wanted);
+        drop(state);
+        let other = SecurityServerId::new(MemberId::new("CW", "GOV", "1").unwrap(), "ss2").unwrap();
+        let store = Arc::new(SledStore::open(folder.path()).unwrap());
+        assert!(matches!(NodeState::open(store, &other), Err(StateError::OtherServer(_))));
+    }
+}
