@@ -1,0 +1,192 @@
+//! From the file as written to the checked value.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::time::Duration;
+
+use protocol::configuration::TlsFloor;
+use protocol::id::{MemberId, SecurityServerId};
+use serde::de::DeserializeOwned;
+
+use super::{
+    Config, ConfigurationSettings, DataPlane, Listen, MessageLogSettings, PinSource, Problems, clients,
+    written,
+};
+
+const MEGABYTE: u64 = 1 << 20;
+
+/// The checked value. `None`, or any value together with problems, means that the file is refused.
+pub(super) fn check(text: &str, file: &Path, problems: &mut Problems) -> Option<Config> {
+    let mut table: toml::Table =
+        text.parse().map_err(|error: toml::de::Error| problems.add(error.to_string().trim_end())).ok()?;
+    // Each part is read by itself, so that one bad part does not hide the problems of the others.
+    let server: Option<written::Server> = required(&mut table, "server", problems);
+    let token: written::Token = part(&mut table, "token", problems);
+    let listen: written::Listen = part(&mut table, "listen", problems);
+    let configuration: written::Configuration = part(&mut table, "configuration", problems);
+    let data_plane: written::DataPlane = part(&mut table, "data-plane", problems);
+    let message_log: written::MessageLog = part(&mut table, "message-log", problems);
+    let clients = table.remove("client");
+    for key in table.keys() {
+        problems.add(format_args!("{key}: there is no such part"));
+    }
+
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let clients = clients.map(|value| clients::check(value, folder, problems));
+    let pin = match (token.pin_file, token.pin_variable) {
+        (Some(file), None) => Some(PinSource::File(folder.join(file))),
+        (None, Some(name)) if !name.is_empty() => Some(PinSource::Variable(name)),
+        _ => {
+            problems.add("[token]: give exactly one of pin-file and pin-variable");
+            None
+        }
+    };
+    let seconds = |key: &str, value: u64, range: RangeInclusive<u64>, problems: &mut Problems| {
+        Duration::from_secs(within(key, value, range, problems))
+    };
+    let configuration = ConfigurationSettings {
+        refresh: seconds(
+            "[configuration] refresh-seconds",
+            configuration.refresh_seconds,
+            1..=3600,
+            problems,
+        ),
+    };
+    let failure = message_log.acceptable_timestamp_failure_seconds;
+    let message_log = MessageLogSettings {
+        bodies: message_log.bodies,
+        body_limit: MEGABYTE
+            * within(
+                "[message-log] body-limit-megabytes",
+                message_log.body_limit_megabytes,
+                0..=1024,
+                problems,
+            ),
+        segment_size: MEGABYTE
+            * within("[message-log] segment-megabytes", message_log.segment_megabytes, 1..=4096, problems),
+        free_space_floor: MEGABYTE
+            * within(
+                "[message-log] free-space-floor-megabytes",
+                message_log.free_space_floor_megabytes,
+                0..=1 << 40,
+                problems,
+            ),
+        acceptable_timestamp_failure: (failure > 0).then(|| Duration::from_secs(failure)),
+        timestamp_retry: seconds(
+            "[message-log] timestamp-retry-seconds",
+            message_log.timestamp_retry_seconds,
+            1..=3600,
+            problems,
+        ),
+    };
+    let listen = sockets(&listen, problems);
+    let data_plane = check_data_plane(&data_plane, folder, problems);
+    let server = server?;
+    let owner = MemberId::new(&server.instance, &server.class, &server.member);
+    let id = owner.and_then(|owner| SecurityServerId::new(owner, &server.code));
+    let id = problems.take("[server]", id)?;
+    Some(Config {
+        file: file.to_owned(),
+        server: id,
+        state_folder: folder.join(server.state),
+        anchor: folder.join(server.anchor),
+        pin: pin?,
+        listen,
+        configuration,
+        data_plane,
+        message_log,
+        clients,
+    })
+}
+
+fn required<T: DeserializeOwned>(table: &mut toml::Table, name: &str, problems: &mut Problems) -> Option<T> {
+    match table.remove(name) {
+        Some(value) => {
+            problems.take(&format!("[{name}]"), value.try_into().map_err(|error| one_line(&error)))
+        }
+        None => {
+            problems.add(format_args!("[{name}] is missing"));
+            None
+        }
+    }
+}
+
+fn part<T: DeserializeOwned + Default>(table: &mut toml::Table, name: &str, problems: &mut Problems) -> T {
+    if table.contains_key(name) { required(table, name, problems).unwrap_or_default() } else { T::default() }
+}
+
+/// The parser's message without its line breaks.
+pub(super) fn one_line(error: &toml::de::Error) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn within(key: &str, value: u64, range: RangeInclusive<u64>, problems: &mut Problems) -> u64 {
+    if !range.contains(&value) {
+        problems.add(format_args!("{key} must be {} to {}, not {value}", range.start(), range.end()));
+    }
+    value.clamp(*range.start(), *range.end())
+}
+
+fn sockets(listen: &written::Listen, problems: &mut Problems) -> Listen {
+    for (key, port) in [("messages", listen.messages), ("ocsp", listen.ocsp)] {
+        if port == 0 {
+            problems.add(format_args!("[listen] {key} must be a port, other servers need it"));
+        }
+    }
+    let clients = listen.client_address.unwrap_or(listen.address);
+    let open = |address, port: u16| (port != 0).then(|| SocketAddr::new(address, port));
+    let sockets = Listen {
+        http: open(clients, listen.http),
+        https: open(clients, listen.https),
+        messages: SocketAddr::new(listen.address, listen.messages),
+        ocsp: SocketAddr::new(listen.address, listen.ocsp),
+        health: open(clients, listen.health),
+    };
+    let all = [
+        ("http", sockets.http),
+        ("https", sockets.https),
+        ("messages", Some(sockets.messages)),
+        ("ocsp", Some(sockets.ocsp)),
+        ("health", sockets.health),
+    ];
+    for (index, (key, socket)) in all.iter().enumerate() {
+        let twin = all.iter().take(index).find(|(_, other)| socket.is_some() && other == socket);
+        if let Some((other, _)) = twin {
+            problems.add(format_args!("[listen] {key} and {other} have the same address and port"));
+        }
+    }
+    sockets
+}
+
+fn check_data_plane(written: &written::DataPlane, folder: &Path, problems: &mut Problems) -> DataPlane {
+    let mut seconds = |key: &str, value: u64| {
+        Duration::from_secs(within(&format!("[data-plane] {key}"), value, 1..=86_400, problems))
+    };
+    let connect_timeout = seconds("connect-timeout-seconds", written.connect_timeout_seconds);
+    let peer_timeout = seconds("peer-timeout-seconds", written.peer_timeout_seconds);
+    let stop_timeout = seconds("stop-timeout-seconds", written.stop_timeout_seconds);
+    let workers =
+        written.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    if !(1..=256).contains(&workers) {
+        problems.add(format_args!("[data-plane] workers must be 1 to 256, not {workers}"));
+    }
+    let least_tls = match written.least_tls.as_str() {
+        "1.2" => TlsFloor::Tls12,
+        "1.3" => TlsFloor::Tls13,
+        other => {
+            problems.add(format_args!("[data-plane] least-tls must be 1.2 or 1.3, not {other}"));
+            TlsFloor::Tls13
+        }
+    };
+    DataPlane {
+        workers,
+        spool_folder: written.spool.as_ref().map_or_else(std::env::temp_dir, |spool| folder.join(spool)),
+        connect_timeout,
+        peer_timeout,
+        stop_timeout,
+        verify_clients: written.verify_clients,
+        peer_ports: (written.peer_messages_port, written.peer_ocsp_port),
+        least_tls,
+    }
+}

@@ -1,0 +1,195 @@
+//! The configuration of one node: one TOML file.
+//!
+//! [`written`] is the file as an operator writes it, and his manual. [`Config`] is the checked value the
+//! program runs on; its only origin is a check that tells all problems at once. A key that is not known
+//! is a problem.
+
+mod check;
+mod clients;
+mod pin;
+#[cfg(test)]
+mod tests;
+pub mod written;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use protocol::configuration::TlsFloor;
+use protocol::id::SecurityServerId;
+
+pub use pin::{Pin, PinError, PinSource};
+
+use crate::state::LocalConfiguration;
+
+/// What a node runs on. Paths are absolute or relative to the working directory.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it was read from; shown to people.
+    pub file: PathBuf,
+    /// The security server.
+    pub server: SecurityServerId,
+    /// Folder of everything the node keeps.
+    pub state_folder: PathBuf,
+    /// The configuration anchor.
+    pub anchor: PathBuf,
+    /// Where the token's PIN comes from.
+    pub pin: PinSource,
+    /// Sockets.
+    pub listen: Listen,
+    /// Global configuration.
+    pub configuration: ConfigurationSettings,
+    /// The data plane.
+    pub data_plane: DataPlane,
+    /// The message log.
+    pub message_log: MessageLogSettings,
+    /// Clients that the file declares; none: the state is left as it is.
+    pub clients: Option<LocalConfiguration>,
+}
+
+/// Where the node listens.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Listen {
+    /// Information systems, plain HTTP.
+    pub http: Option<SocketAddr>,
+    /// Information systems, HTTPS.
+    pub https: Option<SocketAddr>,
+    /// Other security servers: messages.
+    pub messages: SocketAddr,
+    /// Other security servers: OCSP responses.
+    pub ocsp: SocketAddr,
+    /// Load balancers.
+    pub health: Option<SocketAddr>,
+}
+
+/// How the global configuration is kept fresh.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ConfigurationSettings {
+    /// Time between two downloads.
+    pub refresh: Duration,
+}
+
+/// Limits and times of the data plane.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DataPlane {
+    /// Threads.
+    pub workers: usize,
+    /// Folder of anonymous files for large bodies.
+    pub spool_folder: PathBuf,
+    /// Time for a connection to a peer or provider.
+    pub connect_timeout: Duration,
+    /// Longest silence of a peer.
+    pub peer_timeout: Duration,
+    /// Time for running exchanges when the node stops.
+    pub stop_timeout: Duration,
+    /// Whether connection types are enforced.
+    pub verify_clients: bool,
+    /// The ports of other servers: messages and OCSP responses.
+    pub peer_ports: (u16, u16),
+    /// Least TLS version towards other servers, whatever the class policy says.
+    pub least_tls: TlsFloor,
+}
+
+/// The message log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MessageLogSettings {
+    /// Whether bodies are kept; otherwise only their digests.
+    pub bodies: bool,
+    /// Largest body in bytes that is kept.
+    pub body_limit: u64,
+    /// Size in bytes at which a segment is sealed.
+    pub segment_size: u64,
+    /// Free bytes that the disk must have.
+    pub free_space_floor: u64,
+    /// Longest acceptable failure of time-stamping; none: no limit.
+    pub acceptable_timestamp_failure: Option<Duration>,
+    /// Time from a failure of time-stamping to the next try.
+    pub timestamp_retry: Duration,
+}
+
+/// All that is wrong with a configuration file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ConfigError {
+    /// The file.
+    pub file: PathBuf,
+    /// One sentence each, naming the key.
+    pub problems: Vec<String>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration file {} cannot be used:", self.file.display())?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads and checks a file. Relative paths in it start at the folder of the file.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn read(file: &Path) -> Result<Self, ConfigError> {
+        match std::fs::read_to_string(file) {
+            Ok(text) => Self::parse(&text, file),
+            Err(error) => {
+                let problems = vec![format!("the file cannot be read: {error}")];
+                Err(ConfigError { file: file.to_owned(), problems })
+            }
+        }
+    }
+
+    /// Checks the text of a file of this name.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
+        let mut problems = Problems::default();
+        match check::check(text, file, &mut problems) {
+            Some(config) if problems.0.is_empty() => Ok(config),
+            _ => Err(ConfigError { file: file.to_owned(), problems: problems.0 }),
+        }
+    }
+
+    /// The folder of the token's keys and certificates.
+    pub fn token_folder(&self) -> PathBuf {
+        self.state_folder.join("token")
+    }
+
+    /// The folder of the local copy of the global configuration.
+    pub fn configuration_folder(&self) -> PathBuf {
+        self.state_folder.join("globalconf")
+    }
+
+    /// The folder of the message log.
+    pub fn message_log_folder(&self) -> PathBuf {
+        self.state_folder.join("messagelog")
+    }
+
+    /// The folder of the node's own configuration.
+    pub fn node_state_folder(&self) -> PathBuf {
+        self.state_folder.join("node")
+    }
+
+    /// The folder of OCSP responses.
+    pub fn ocsp_folder(&self) -> PathBuf {
+        self.state_folder.join("ocsp")
+    }
+}
+
+/// Collects problems while checking goes on.
+#[derive(Default)]
+struct Problems(Vec<String>);
+
+impl Problems {
+    fn add(&mut self, problem: impl fmt::Display) {
+        self.0.push(problem.to_string());
+    }
+
+    /// The value, or a problem with the name of the key before it.
+    fn take<T, E: fmt::Display>(&mut self, key: &str, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.add(format_args!("{key}: {error}"))).ok()
+    }
+}

@@ -1,0 +1,189 @@
+use std::os::unix::fs::PermissionsExt as _;
+
+use gateway::ports::{ConnectionType, ServiceTls};
+use protocol::id::ClientId;
+
+use super::*;
+use crate::state::Subject;
+
+const LEAST: &str = r#"
+[server]
+instance = "CW"
+class = "GOV"
+member = "1001"
+code = "ss1"
+state = "state"
+anchor = "/etc/anchor.xml"
+
+[token]
+pin-variable = "PIN"
+"#;
+
+fn parse(text: &str) -> Result<Config, Vec<String>> {
+    Config::parse(text, Path::new("/node/node.toml")).map_err(|error| error.problems)
+}
+
+#[test]
+fn defaults() {
+    let config = parse(LEAST).unwrap();
+    assert_eq!(config.server.to_string(), "CW/GOV/1001/ss1");
+    assert_eq!(config.state_folder, Path::new("/node/state"));
+    assert_eq!(config.anchor, Path::new("/etc/anchor.xml"));
+    let ports =
+        [config.listen.http, config.listen.https, Some(config.listen.messages), Some(config.listen.ocsp)];
+    assert_eq!(ports.map(|socket| socket.unwrap().port()), [8080, 8443, 5500, 5577]);
+    assert_eq!(config.listen.health, None);
+    assert_eq!(config.configuration.refresh, Duration::from_secs(60));
+    assert!(config.message_log.bodies && config.data_plane.verify_clients && config.clients.is_none());
+}
+
+#[test]
+fn declared_clients() {
+    let text = format!(
+        r#"{LEAST}
+[listen]
+address = "127.0.1.1"
+http = 0
+
+[[client]]
+id = "CW/GOV/1001/permits"
+connection = "https-no-auth"
+
+[[client.group]]
+code = "friends"
+members = ["CW/GOV/1002/a", "CW/GOV/1002"]
+
+[[client.service]]
+code = "permits"
+url = "http://127.0.0.1:9000/api"
+
+[[client.service.allow]]
+client = "CW/GOV/1002/a"
+method = "get"
+path = "/open/*"
+
+[[client.service.allow]]
+global-group = "CW/all"
+
+[[client.service.allow]]
+local-group = "friends"
+
+[[client]]
+id = "CW/GOV/1001"
+"#
+    );
+    let config = parse(&text).unwrap();
+    assert_eq!(config.listen.http, None);
+    assert_eq!(config.listen.messages, "127.0.1.1:5500".parse().unwrap());
+    let clients = config.clients.unwrap().clients;
+    let owner = &clients[&ClientId::parse_encoded("CW/GOV/1001").unwrap()];
+    assert_eq!(owner.connection_type, ConnectionType::Https, "the safe way is the default");
+    let permits = &clients[&ClientId::parse_encoded("CW/GOV/1001/permits").unwrap()];
+    let service = permits.services.values().next().unwrap();
+    assert_eq!((service.tls, service.timeout), (ServiceTls::Pinned, Duration::from_secs(60)));
+    let rights: Vec<String> = permits.rights.iter().map(ToString::to_string).collect();
+    assert!(rights.contains(&"permits GET /open/* for CW/GOV/1002/a".to_owned()), "{rights:?}");
+    assert!(permits.rights.iter().any(|right| right.subject == Subject::LocalGroup("friends".into())));
+    assert_eq!(permits.rights.len(), 3);
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let text = r#"
+rubbish = 1
+[server]
+instance = "CW"
+class = " "
+member = "1"
+code = "ss"
+state = "s"
+anchor = "a"
+[token]
+pin-file = "a"
+pin-variable = "b"
+[listen]
+htps = 3
+[configuration]
+refresh-seconds = 0
+[data-plane]
+least-tls = "1.1"
+workers = 0
+[message-log]
+segment-megabytes = 0
+[[client]]
+id = "CW/GOV"
+[[client]]
+id = "CW/GOV/1/a"
+connection = "telnet"
+certificates = ["nowhere.pem"]
+[[client.service]]
+code = "s"
+url = "https://host"
+[[client.service.allow]]
+local-group = "none"
+[[client.service.allow]]
+client = "CW/GOV/2"
+global-group = "CW/g"
+[[client]]
+id = "CW/GOV/1/a"
+colour = "red"
+"#;
+    let problems = parse(text).unwrap_err();
+    let expected = [
+        "[listen]: unknown field `htps`",
+        "rubbish: there is no such part",
+        "[[client]] CW/GOV: the identifier has the wrong number of parts",
+        "[[client]] CW/GOV/1/a: connection must be",
+        "nowhere.pem: No such file",
+        "service s: tls is pinned",
+        "allow: the client has no group none",
+        "allow: give exactly one of",
+        "[[client]] CW/GOV/1/a: unknown field `colour`",
+        "[token]: give exactly one",
+        "[configuration] refresh-seconds must be 1 to 3600, not 0",
+        "[message-log] segment-megabytes must be",
+        "[data-plane] workers must be",
+        "[data-plane] least-tls must be 1.2 or 1.3, not 1.1",
+        "[server]: a part of the identifier is empty",
+    ];
+    for part in expected {
+        assert!(problems.iter().any(|problem| problem.contains(part)), "{part:?} is not in {problems:#?}");
+    }
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+}
+
+#[test]
+fn refused_files() {
+    #[track_caller]
+    fn check(more: &str, expected: &str) {
+        let problems = parse(&format!("{LEAST}{more}")).unwrap_err();
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{problems:#?}");
+    }
+    check("[listen]\nmessages = 0", "messages must be a port");
+    check("[listen]\nhttp = 5500", "messages and http have the same address and port");
+    check("[listen]\naddress = \"here\"", "[listen]: invalid IP address");
+    check("[server]", "duplicate key");
+    check("client = 3", "unknown field `client`");
+    assert!(parse("client = 3").unwrap_err().iter().any(|problem| problem.contains("[[client]]")));
+    assert_eq!(parse("").unwrap_err().len(), 2, "server and token are missing");
+    let missing = Config::read(Path::new("/nowhere/node.toml")).unwrap_err();
+    assert!(missing.to_string().contains("/nowhere/node.toml"), "{missing}");
+}
+
+#[test]
+fn pins() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pin");
+    let source = PinSource::File(path.clone());
+    assert!(matches!(source.read(), Err(PinError::Unreadable(..))));
+    std::fs::write(&path, "1234 secret\nmore\n").unwrap();
+    let mode = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o640);
+    assert!(matches!(source.read(), Err(PinError::Exposed(_, 0o640))));
+    mode(0o600);
+    assert_eq!(source.read().unwrap().as_str(), "1234 secret");
+    std::fs::write(&path, "\n").unwrap();
+    assert_eq!(source.read(), Err(PinError::Empty));
+    let unset = PinSource::Variable("CAUSEWAY_TEST_NO_SUCH_VARIABLE".into());
+    assert!(matches!(unset.read(), Err(PinError::Unset(_))));
+}

@@ -1,0 +1,268 @@
+//! The configuration file as it is written. The comments are the operator's manual.
+//!
+//! Whoever can change the file can make the node trust another registry, call other systems, and open
+//! services to strangers. Keep it writable by the operator alone.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// `[server]`: who this node is.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Server {
+    /// Identifier of the instance, such as `CW-TEST`. Must be the one that the anchor stands for.
+    pub instance: String,
+    /// Member class of the owner, such as `GOV`.
+    pub class: String,
+    /// Member code of the owner.
+    pub member: String,
+    /// Server code, unique among the servers of the owner.
+    pub code: String,
+    /// Folder of everything the node keeps: keys, global configuration, message log, node state. Back it
+    /// up. Whoever reads it sees logged messages; keys in it are encrypted under the PIN.
+    pub state: PathBuf,
+    /// The configuration anchor, got from the registry on a way you trust. Whoever can replace it decides
+    /// which registry, and with it which certification authorities, this node believes.
+    pub anchor: PathBuf,
+}
+
+/// `[token]`: the PIN of the software token. Exactly one of the two. Whoever has the PIN and the state
+/// folder can sign as every member of this node.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Token {
+    /// A file whose first line is the PIN. Only its owner may have access: `chmod 600`.
+    pub pin_file: Option<PathBuf>,
+    /// Name of an environment variable that holds the PIN.
+    pub pin_variable: Option<String>,
+}
+
+/// `[listen]`: addresses and ports.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Listen {
+    /// Address of all ports. Default `0.0.0.0`.
+    pub address: IpAddr,
+    /// Address of the ports for information systems, when they have one of their own. These ports
+    /// belong inside: whoever reaches the plain one can call as any client whose connection is `http`.
+    pub client_address: Option<IpAddr>,
+    /// Port for information systems over HTTP; 0 closes it. Default 8080.
+    pub http: u16,
+    /// Port for information systems over HTTPS; 0 closes it. Default 8443.
+    pub https: u16,
+    /// Port for messages of other security servers. Default 5500.
+    pub messages: u16,
+    /// Port where other security servers fetch OCSP responses. Default 5577.
+    pub ocsp: u16,
+    /// Port where load balancers ask whether the node is well; 0 (the default) closes it.
+    pub health: u16,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            address: IpAddr::from([0, 0, 0, 0]),
+            client_address: None,
+            http: 8080,
+            https: 8443,
+            messages: 5500,
+            ocsp: 5577,
+            health: 0,
+        }
+    }
+}
+
+/// `[configuration]`: the global configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Configuration {
+    /// Seconds between two downloads, 1 to 3600. Default 60. A revoked server is still served for up to
+    /// this long.
+    pub refresh_seconds: u64,
+}
+
+impl Default for Configuration {
+    fn default() -> Self {
+        Self { refresh_seconds: 60 }
+    }
+}
+
+/// `[data-plane]`: limits and times of exchanges.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct DataPlane {
+    /// Threads, 1 to 256. Default: as many as the machine has processors.
+    pub workers: Option<usize>,
+    /// Folder for bodies that do not fit into memory; they are never visible as files there. Default: the
+    /// system's temporary folder. It needs room for all bodies in flight.
+    pub spool: Option<PathBuf>,
+    /// Seconds for a connection to another server or to a provider, TLS included. Default 30.
+    pub connect_timeout_seconds: u64,
+    /// Seconds that another server may be silent while it should read or write. Default 300.
+    pub peer_timeout_seconds: u64,
+    /// Seconds that running exchanges have to finish when the node stops. Default 30.
+    pub stop_timeout_seconds: u64,
+    /// Whether the connection of each client is enforced. Default true. False only behind a proxy that
+    /// does it: whoever reaches the ports may then speak for every client of the node.
+    pub verify_clients: bool,
+    /// Port where other servers take messages. Default 5500; the same in the whole federation.
+    pub peer_messages_port: u16,
+    /// Port where other servers give OCSP responses. Default 5577; the same in the whole federation.
+    pub peer_ocsp_port: u16,
+    /// Least TLS version towards other servers, `1.2` (the default) or `1.3`. The policy of the registry can
+    /// ask for more, never for less.
+    pub least_tls: String,
+}
+
+impl Default for DataPlane {
+    fn default() -> Self {
+        Self {
+            workers: None,
+            spool: None,
+            connect_timeout_seconds: 30,
+            peer_timeout_seconds: 300,
+            stop_timeout_seconds: 30,
+            verify_clients: true,
+            peer_messages_port: 5500,
+            peer_ocsp_port: 5577,
+            least_tls: "1.2".to_owned(),
+        }
+    }
+}
+
+/// `[message-log]`: evidence of all exchanges.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct MessageLog {
+    /// Whether bodies are kept. Default true. Without them a container proves that an exchange took place
+    /// and what its digest was; the text must then come from elsewhere.
+    pub bodies: bool,
+    /// Largest body in megabytes that is kept, 0 to 1024. Default 10; of larger ones the digest is kept.
+    pub body_limit_megabytes: u64,
+    /// Megabytes at which a segment file is sealed, 1 to 4096. Default 64.
+    pub segment_megabytes: u64,
+    /// Megabytes that must stay free on the disk. Default 256. Below it no message passes until there is
+    /// room again.
+    pub free_space_floor_megabytes: u64,
+    /// Seconds that time-stamping may keep failing before messages are refused; 0: for ever. Default 14400.
+    /// Records without a time-stamp prove what was said but not when.
+    pub acceptable_timestamp_failure_seconds: u64,
+    /// Seconds from a failure of time-stamping to the next try, 1 to 3600. Default 60.
+    pub timestamp_retry_seconds: u64,
+}
+
+impl Default for MessageLog {
+    fn default() -> Self {
+        Self {
+            bodies: true,
+            body_limit_megabytes: 10,
+            segment_megabytes: 64,
+            free_space_floor_megabytes: 256,
+            acceptable_timestamp_failure_seconds: 14_400,
+            timestamp_retry_seconds: 60,
+        }
+    }
+}
+
+/// `[[client]]`: a member or subsystem that is registered at this node. As soon as the file has one, the
+/// file decides: what it does not name is removed at the next start.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Client {
+    /// Its identifier, `instance/class/member` or `instance/class/member/subsystem`; characters that are
+    /// not allowed in a URL stand percent-encoded.
+    pub id: String,
+    /// How its information systems must connect: `https` (the default; TLS with one of `certificates`),
+    /// `https-no-auth` (TLS, anybody) or `http` (anything). With the last two, whoever reaches the port can
+    /// call as this client.
+    #[serde(default = "https")]
+    pub connection: String,
+    /// Files with certificates of its information systems, PEM or DER: as callers, and as providers of its
+    /// services with `tls = "pinned"`.
+    #[serde(default)]
+    pub certificates: Vec<PathBuf>,
+    /// Groups for its access rights.
+    #[serde(default, rename = "group")]
+    pub groups: Vec<Group>,
+    /// Its services.
+    #[serde(default, rename = "service")]
+    pub services: Vec<Service>,
+}
+
+fn https() -> String {
+    "https".to_owned()
+}
+
+/// `[[client.group]]`: a local group.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Group {
+    /// Its code, unique within the client.
+    pub code: String,
+    /// What it is for.
+    #[serde(default)]
+    pub description: String,
+    /// Identifiers of clients. A member does not stand for its subsystems.
+    #[serde(default)]
+    pub members: Vec<String>,
+}
+
+/// `[[client.service]]`: a REST service.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Service {
+    /// Its code, unique within the client.
+    pub code: String,
+    /// Where the provider's system is, `http://…` or `https://…`. The path of a call is put after it.
+    pub url: String,
+    /// Seconds allowed for each read, 1 to 86400. Default 60.
+    #[serde(default = "minute")]
+    pub timeout_seconds: u64,
+    /// How the provider's certificate is checked when the URL is `https`: `pinned` (the default; one of the
+    /// client's `certificates`), `verified` (a root of the platform and the host name) or `unchecked`: then
+    /// whoever stands between reads and changes what passes.
+    #[serde(default = "pinned")]
+    pub tls: String,
+    /// Switches the service off; the text is told to callers.
+    pub disabled: Option<String>,
+    /// Who may call it. Nobody else may.
+    #[serde(default)]
+    pub allow: Vec<Allow>,
+}
+
+fn minute() -> u64 {
+    60
+}
+
+fn pinned() -> String {
+    "pinned".to_owned()
+}
+
+/// `[[client.service.allow]]`: an access right. Exactly one of the first three.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Allow {
+    /// Identifier of a client. A member does not stand for its subsystems.
+    pub client: Option<String>,
+    /// A group of a global configuration, `instance/code`.
+    pub global_group: Option<String>,
+    /// Code of a local group of this client.
+    pub local_group: Option<String>,
+    /// HTTP method; default `*`, every one.
+    #[serde(default = "any_method")]
+    pub method: String,
+    /// Path pattern after the service code: `*` stands for anything but a slash, `**` for anything.
+    /// Default `**`, every path.
+    #[serde(default = "any_path")]
+    pub path: String,
+}
+
+fn any_method() -> String {
+    "*".to_owned()
+}
+
+fn any_path() -> String {
+    "**".to_owned()
+}
