@@ -4,9 +4,8 @@ use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use certs::certificate::Certificate;
 use gateway::ports::{ConnectionType, ServiceTls};
 use protocol::id::{ClientId, GlobalGroupId, IdError, decode_segment};
 
@@ -92,19 +91,11 @@ fn settings(name: &str, client: &written::Client, folder: &Path, problems: &mut 
 
 fn certificate(path: &Path) -> Result<Bytes, String> {
     let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-    match std::str::from_utf8(&bytes) {
-        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => {
-            let base64: String = text
-                .lines()
-                .skip_while(|line| !line.starts_with("-----BEGIN CERTIFICATE"))
-                .skip(1)
-                .take_while(|line| !line.starts_with("-----END"))
-                .map(str::trim)
-                .collect();
-            STANDARD.decode(base64).map(Bytes::from).map_err(|error| error.to_string())
-        }
-        _ => Ok(Bytes::from(bytes)),
-    }
+    let certificate = match std::str::from_utf8(&bytes) {
+        Ok(text) if text.contains("-----BEGIN") => Certificate::from_pem(text),
+        _ => Certificate::from_der(bytes),
+    };
+    certificate.map(|certificate| certificate.der().clone()).map_err(|error| error.to_string())
 }
 
 fn check_service(
