@@ -319,12 +319,18 @@ impl Certificate {
         self.0.issuer == issuer.0.subject && self.is_signed_by(issuer)
     }
 
-    /// Whether the key of `issuer` verifies it, whatever the names. Signatures with SHA-1 do not count.
+    /// Whether the key of `issuer` verifies it, whatever the names. An issuer with a weak key (RSA below
+    /// 2048 bits) verifies nothing; signatures with SHA-1 verify, since archives have them, and are
+    /// refused where a path is checked.
     pub fn is_signed_by(&self, issuer: &Certificate) -> bool {
         let Some(algorithm) = self.0.algorithm else { return false };
         let Some(signed) = self.0.der.get(self.0.tbs.clone()) else { return false };
-        algorithm.digest != protocol::digest::DigestAlgorithm::Sha1
-            && verify(issuer.public_key(), algorithm, signed, &self.0.signature, SignatureForm::Der)
+        verify(issuer.public_key(), algorithm, signed, &self.0.signature, SignatureForm::Der)
+    }
+
+    /// What it is signed with; none when the algorithm is not known here.
+    pub fn signature_algorithm(&self) -> Option<SignatureAlgorithm> {
+        self.0.algorithm
     }
 
     /// Whether it is an authentication certificate (§14.1): extended key usage has `clientAuth`, or key

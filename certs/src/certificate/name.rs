@@ -7,7 +7,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use bytes::Bytes;
-use der::asn1::{AnyRef, ObjectIdentifier};
+use der::asn1::{AnyRef, ObjectIdentifier, PrintableStringRef};
 use der::{Decode, Encode, Reader, SliceReader, Tag, Tagged};
 
 /// Attribute types that are needed by name.
@@ -76,6 +76,35 @@ impl DistinguishedName {
         let rdns = read(&der).map_err(|_| NameError)?;
         let key = key(&rdns);
         Ok(Self { der, rdns, key })
+    }
+
+    /// Builds a name with one attribute in each RDN, in this order. Country, serial number and domain
+    /// component are written as the string types that RFC 5280 demands, all else as UTF-8.
+    ///
+    /// # Errors
+    /// [`NameError`] when a value cannot be written as its string type or is too long.
+    pub fn build<'a>(
+        attributes: impl IntoIterator<Item = (ObjectIdentifier, &'a str)>,
+    ) -> Result<Self, NameError> {
+        let mut names = Vec::new();
+        for (kind, value) in attributes {
+            let tag = match kind {
+                attribute::COUNTRY | attribute::SERIAL_NUMBER if PrintableStringRef::new(value).is_ok() => {
+                    Tag::PrintableString
+                }
+                attribute::DOMAIN_COMPONENT if value.is_ascii() => Tag::Ia5String,
+                _ => Tag::Utf8String,
+            };
+            let value = AnyRef::new(tag, value.as_bytes()).map_err(|_| NameError)?;
+            let mut member = kind.to_der().map_err(|_| NameError)?;
+            value.encode_to_vec(&mut member).map_err(|_| NameError)?;
+            let mut set = Vec::new();
+            wrap(Tag::Sequence, &member, &mut set)?;
+            wrap(Tag::Set, &set, &mut names)?;
+        }
+        let mut der = Vec::new();
+        wrap(Tag::Sequence, &names, &mut der)?;
+        Self::from_der(der)
     }
 
     /// The `Name` in DER, as it was read.
@@ -149,6 +178,10 @@ fn escape(value: &str, text: &mut String) {
             }
         }
     }
+}
+
+fn wrap(tag: Tag, content: &[u8], to: &mut Vec<u8>) -> Result<(), NameError> {
+    AnyRef::new(tag, content).and_then(|wrapped| wrapped.encode_to_vec(to)).map(drop).map_err(|_| NameError)
 }
 
 fn read(der: &[u8]) -> der::Result<Vec<Vec<Attribute>>> {

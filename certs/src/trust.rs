@@ -1,1 +1,0 @@
-//! Whom to believe: finding the CA, building and checking the path (global configuration and trust §15).
