@@ -1,1 +1,356 @@
 //! The registry's configuration file.
+//!
+//! ```toml
+//! [registry]
+//! state = "state"
+//! instance-file = "instance.toml"
+//! address = "registry.example.org"
+//!
+//! [token]
+//! pin-file = "pin"
+//!
+//! [listen]
+//! http = "0.0.0.0:80"
+//! https = "0.0.0.0:443"
+//!
+//! [publication]
+//! period-seconds = 60
+//! expiry-seconds = 600
+//! ```
+//!
+//! Only `[registry]` and `[token]` must be there. Paths are relative to the file. Unknown keys stop the
+//! start, and all problems are told at once.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use certs::key::KeyKind;
+use protocol::digest::DigestAlgorithm;
+use protocol::signature::{SignatureAlgorithm, SignatureScheme};
+
+use crate::fields::{At, Problems, Reader, Table};
+use crate::pin::PinSource;
+use crate::state::rules;
+
+/// The oldest and the current version of the global configuration.
+pub const VERSIONS: std::ops::RangeInclusive<u8> = 2..=6;
+/// Longest file of configuration or of a PIN.
+const LONGEST_FILE: u64 = 1 << 20;
+
+/// What a registry runs on.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Folder of everything the registry keeps: store, signing keys, published files. Whoever can write
+    /// here can publish any configuration once he also knows the PIN.
+    pub state_folder: PathBuf,
+    /// The declared state of the instance. Whoever can write it decides who is a member and which
+    /// certification services are believed.
+    pub instance_file: PathBuf,
+    /// Host under which clients reach the registry, with a port if that is not 80. It stands in anchors
+    /// and in shared parameters. None: the address that HTTP listens on.
+    pub address: Option<String>,
+    /// Where the PIN of the signing keys comes from.
+    pub pin: PinSource,
+    /// HTTP, by default `0.0.0.0:80`. Old clients fetch over plain HTTP only (§5.2); integrity comes
+    /// from the signature.
+    pub http: SocketAddr,
+    /// HTTPS, by default `0.0.0.0:443`; none: it is off.
+    pub https: Option<SocketAddr>,
+    /// The server certificate of HTTPS; none: a self-signed one is made and kept.
+    pub tls: Option<TlsFiles>,
+    /// How often the configuration is made anew, by default 60 s.
+    pub period: Duration,
+    /// How long what was published is valid, by default 600 s. Security servers stop that long after
+    /// the registry does.
+    pub expiry: Duration,
+    /// The oldest published version, by default 2; clients that name no version get 2.
+    pub minimum_version: u8,
+    /// The kind of signing keys that are made, by default RSA of 3072 bits.
+    pub key: KeyKind,
+    /// How RSA signatures are padded, by default PKCS#1 v1.5.
+    pub padding: Padding,
+}
+
+/// A certificate chain in PEM, leaf first, and its private key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TlsFiles {
+    /// The chain.
+    pub certificate: PathBuf,
+    /// The key.
+    pub key: PathBuf,
+}
+
+/// How RSA signs.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Padding {
+    /// PKCS#1 v1.5
+    #[default]
+    Pkcs1,
+    /// PSS
+    Pss,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {}: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The file has problems.
+    #[error("the configuration file {} is refused: {problems}", path.display())]
+    Problems {
+        /// The file.
+        path: PathBuf,
+        /// All of them.
+        problems: Problems,
+    },
+}
+
+impl Config {
+    /// A configuration with all defaults.
+    pub fn new(state_folder: PathBuf, instance_file: PathBuf, pin: PinSource) -> Self {
+        let anywhere = IpAddr::from([0, 0, 0, 0]);
+        Self {
+            state_folder,
+            instance_file,
+            address: None,
+            pin,
+            http: SocketAddr::new(anywhere, 80),
+            https: Some(SocketAddr::new(anywhere, 443)),
+            tls: None,
+            period: Duration::from_secs(60),
+            expiry: Duration::from_secs(600),
+            minimum_version: *VERSIONS.start(),
+            key: KeyKind::Rsa3072,
+            padding: Padding::Pkcs1,
+        }
+    }
+
+    /// Reads a configuration file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let file = |error| ConfigError::File { path: path.to_owned(), error };
+        let text = read_text(path).map_err(file)?;
+        Self::parse(&text, path.parent().unwrap_or(Path::new("")))
+            .map_err(|problems| ConfigError::Problems { path: path.to_owned(), problems })
+    }
+
+    /// Reads the text of a configuration file that lies in `folder`.
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, Problems> {
+        let reader = Reader::new(text);
+        let document = reader.document();
+        let mut root = reader.root(&document);
+        let config = config(&mut root, folder);
+        root.finish();
+        reader.finish(config)
+    }
+
+    /// The algorithm that a signing key of this kind signs directories with.
+    pub fn algorithm(&self, kind: KeyKind) -> SignatureAlgorithm {
+        let default = kind.default_algorithm();
+        match (default.scheme, self.padding) {
+            (SignatureScheme::RsaPkcs1, Padding::Pss) => {
+                SignatureAlgorithm::new(SignatureScheme::RsaPss, DigestAlgorithm::Sha512)
+            }
+            _ => default,
+        }
+    }
+}
+
+fn config(root: &mut Table<'_, '_>, folder: &Path) -> Option<Config> {
+    root.need("registry");
+    root.need("token");
+    let registry = root.table("registry").map(|mut table| {
+        let state = table.needed_text("state");
+        let instance = table.needed_text("instance-file");
+        let address = table.text("address");
+        let named = address.is_some();
+        let address = address.filter(|at| obeys(&table, at, self::address));
+        table.finish();
+        (state, instance, address, named)
+    });
+    let pin = root.table("token").and_then(|table| pin(table, folder));
+    let (state, instance, address, named) = registry?;
+    let path = |at: At<String>| folder.join(at.value);
+    // The defaults stand in `new`; whatever is missing here was told.
+    let state = state.map(path).unwrap_or_default();
+    let instance = instance.map(path).unwrap_or_default();
+    let complete = pin.is_some();
+    let mut config = Config::new(state, instance, pin.unwrap_or(PinSource::Variable(String::new())));
+    config.address = address.map(|at| at.value);
+
+    if let Some(mut table) = root.table("listen") {
+        if let Some(at) = table.text("http") {
+            set(&mut config.http, socket(&table, &at));
+        }
+        if let Some(at) = table.text("https") {
+            config.https = if at.value == "off" { None } else { socket(&table, &at) };
+        }
+        table.finish();
+    }
+    if let Some(mut table) = root.table("tls") {
+        let (certificate, key) = (table.needed_text("certificate"), table.needed_text("key"));
+        table.finish();
+        config.tls = certificate
+            .zip(key)
+            .map(|(certificate, key)| TlsFiles { certificate: path(certificate), key: path(key) });
+    }
+    if let Some(mut table) = root.table("publication") {
+        let seconds = |number: Option<u64>| number.map(Duration::from_secs);
+        set(&mut config.period, seconds(table.number("period-seconds", 1, 3600)));
+        set(&mut config.expiry, seconds(table.number("expiry-seconds", 1, 7 * 24 * 3600)));
+        let (oldest, newest) = VERSIONS.into_inner();
+        let version = table.number("minimum-version", oldest.into(), newest.into());
+        set(&mut config.minimum_version, version.and_then(|version| u8::try_from(version).ok()));
+        if config.expiry < config.period * 2 {
+            let text = "expiry-seconds must be at least twice period-seconds, or what is published expires \
+                        before it is replaced";
+            table.problem(text);
+        }
+        table.finish();
+    }
+    if let Some(mut table) = root.table("signing") {
+        if let Some(at) = table.text("key") {
+            let kinds = KeyKind::ALL.map(KeyKind::name).join(", ");
+            let kind = KeyKind::from_name(&at.value);
+            set(&mut config.key, kind.or_else(|| told(&table, &at, format!("must be one of {kinds}"))));
+        }
+        if let Some(at) = table.text("padding") {
+            let padding = match at.value.as_str() {
+                "pkcs1" => Some(Padding::Pkcs1),
+                "pss" => Some(Padding::Pss),
+                _ => told(&table, &at, "must be pkcs1 or pss"),
+            };
+            set(&mut config.padding, padding);
+        }
+        table.finish();
+    }
+    if !named && config.http.ip().is_unspecified() {
+        root.problem(
+            "[registry] address is missing: HTTP listens on every address, so say which one clients use",
+        );
+    }
+    complete.then_some(config)
+}
+
+fn pin(mut table: Table<'_, '_>, folder: &Path) -> Option<PinSource> {
+    let (file, variable) = (table.text("pin-file"), table.text("pin-variable"));
+    let source = match (file, variable) {
+        (Some(file), None) => Some(PinSource::File(folder.join(file.value))),
+        (None, Some(name)) if !name.value.is_empty() => Some(PinSource::Variable(name.value)),
+        _ => {
+            table.problem("give exactly one of pin-file and pin-variable");
+            None
+        }
+    };
+    table.finish();
+    source
+}
+
+/// `host` or `host:port`; an IPv6 address with a port stands in brackets.
+fn address(text: &str) -> Result<(), String> {
+    if rules::host(text).is_ok() || text.parse::<SocketAddr>().is_ok() {
+        return Ok(());
+    }
+    match text.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok_and(|port| port > 0) => rules::host(host),
+        _ => Err("must be a host name or an IP address, with a port if it is not 80".into()),
+    }
+}
+
+fn socket(table: &Table<'_, '_>, at: &At<String>) -> Option<SocketAddr> {
+    at.value
+        .parse()
+        .ok()
+        .or_else(|| told(table, at, "must be an IP address with a port, such as 127.0.0.1:80"))
+}
+
+fn obeys(table: &Table<'_, '_>, at: &At<String>, rule: impl Fn(&str) -> Result<(), String>) -> bool {
+    rule(&at.value).map_err(|text| told::<()>(table, at, text)).is_ok()
+}
+
+fn told<T>(table: &Table<'_, '_>, at: &At<String>, text: impl Into<String>) -> Option<T> {
+    table.problem_at(&at.place, text);
+    None
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+fn read_text(path: &Path) -> std::io::Result<String> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(LONGEST_FILE).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str = "[registry]\nstate = 's'\ninstance-file = 'i.toml'\naddress = 'r.example'\n[token]\npin-file = 'pin'\n";
+
+    #[test]
+    fn defaults() {
+        let config = Config::parse(LEAST, Path::new("/etc/causeway")).unwrap();
+        assert_eq!(config.instance_file, Path::new("/etc/causeway/i.toml"));
+        assert_eq!((config.period.as_secs(), config.expiry.as_secs(), config.minimum_version), (60, 600, 2));
+        assert_eq!(config.https, Some("0.0.0.0:443".parse().unwrap()));
+        assert_eq!(config.pin, PinSource::File("/etc/causeway/pin".into()));
+    }
+
+    #[track_caller]
+    fn refused(text: &str, expected: &[&str]) {
+        let problems = Config::parse(text, Path::new("")).expect_err("a problem").0;
+        assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+        for (problem, expected) in problems.iter().zip(expected) {
+            assert!(problem.to_string().contains(expected), "{problem} has no {expected:?}");
+        }
+    }
+
+    #[test]
+    fn problems() {
+        refused("", &["`registry` is missing", "`token` is missing"]);
+        refused(&LEAST.replace("address = 'r.example'\n", ""), &["address is missing"]);
+        refused(&LEAST.replace("r.example", "http://r.example"), &["registry.address: must be a host name"]);
+        refused(&LEAST.replace("pin-file", "pin"), &["exactly one of pin-file", "token.pin: is not known"]);
+        refused(
+            &format!(
+                "{LEAST}[listen]\nhttp = ':80'\nhttps = 'on'\n[publication]\nperiod-seconds = 0\nminimum-version = 7\n\
+                 [signing]\nkey = 'RSA-1024'\npadding = 'oaep'\n[tls]\nkey = 'k'\n[log]\n"
+            ),
+            &[
+                "line 8, listen.http",
+                "line 9, listen.https",
+                "line 11, publication.period-seconds",
+                "minimum-version: must be from 2 to 6",
+                "signing.key: must be one of P-256",
+                "pkcs1 or pss",
+                "`certificate` is missing",
+                "log: is not known here",
+            ],
+        );
+        refused(
+            &format!("{LEAST}[publication]\nperiod-seconds = 10\nexpiry-seconds = 15\n"),
+            &["at least twice"],
+        );
+    }
+
+    #[test]
+    fn addresses() {
+        for good in ["r.example", "r.example:8088", "127.0.1.1:80", "::1", "[::1]:80"] {
+            assert_eq!(address(good), Ok(()), "{good}");
+        }
+        for bad in ["", "r.example:", "r.example:0", "r.example:http", "http://r", "r/x:80"] {
+            assert!(address(bad).is_err(), "{bad}");
+        }
+    }
+}

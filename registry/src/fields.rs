@@ -16,7 +16,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 pub struct Problem {
     /// Line in the file, from 1.
     pub line: usize,
-    /// The field, such as `security_server[2].owner`; empty for the file as a whole.
+    /// The field, such as `security-server[2].owner`; empty for the file as a whole.
     pub field: String,
     /// What is wrong, as a clause.
     pub text: String,
@@ -62,6 +62,12 @@ pub(crate) struct At<T> {
 pub(crate) struct Place {
     line: usize,
     field: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, {}", self.line, self.field)
+    }
 }
 
 /// Collects the problems of one file.
@@ -226,6 +232,16 @@ impl<'r, 't> Table<'r, 't> {
             }
             other => self.wrong(&place, "a table", other),
         }
+    }
+
+    /// Complains about the table as a whole.
+    pub(crate) fn problem(&self, text: impl Into<String>) {
+        self.reader.problem(&self.place, text);
+    }
+
+    /// Complains about something in the table.
+    pub(crate) fn problem_at(&self, place: &Place, text: impl Into<String>) {
+        self.reader.problem(place, text);
     }
 
     /// Complains if the key is absent.

@@ -2,9 +2,11 @@
 
 pub mod config;
 mod fields;
+mod pin;
 pub mod publish;
 pub mod serve;
 pub mod state;
 pub mod store;
 
 pub use fields::{Problem, Problems};
+pub use pin::{PinError, PinSource};

@@ -7,10 +7,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use protocol::digest::DigestAlgorithm;
+use protocol::time::UtcTime;
 use serde::{Deserialize, Serialize};
 
-use super::{Checked, Folder, InstanceState, read};
+use super::{Checked, Folder, InstanceState, Watched, read};
 use crate::fields::Problems;
 use crate::store::{Store, StoreError};
 
@@ -90,17 +93,16 @@ pub enum Taken {
 
 impl Kept {
     /// The state that was in force last, if there was any.
-    pub fn load(store: &dyn Store) -> Result<Option<Self>, StateError> {
-        use base64::Engine as _;
+    pub fn load(store: &dyn Store, now: UtcTime) -> Result<Option<Self>, StateError> {
         let Some(value) = store.get(NAME)? else { return Ok(None) };
         let held = |error: &dyn std::fmt::Display| StateError::Held(error.to_string());
         let record: Record = serde_json::from_slice(&value).map_err(|error| held(&error))?;
         let mut files = BTreeMap::new();
         for (path, content) in record.files {
-            let content = base64::engine::general_purpose::STANDARD.decode(content);
+            let content = STANDARD.decode(content);
             files.insert(path, content.map_err(|error| held(&error))?);
         }
-        let checked = read(&record.text, &files).map_err(|problems| held(&problems))?;
+        let checked = read(&record.text, &files, now).map_err(|problems| held(&problems))?;
         let digest = digest(&record.text, &files);
         Ok(Some(Self { generation: record.generation, state: checked.state, digest }))
     }
@@ -109,13 +111,21 @@ impl Kept {
     ///
     /// When this returns a new state, it is durable: a crash just before leaves the old one, and the
     /// file is simply read again.
-    pub fn take(kept: &mut Option<Self>, path: &Path, store: &dyn Store) -> Result<Taken, StateError> {
-        use base64::Engine as _;
-        let text = text_of(path)?;
+    pub fn take(
+        kept: &mut Option<Self>,
+        watched: &mut Watched,
+        store: &dyn Store,
+        now: UtcTime,
+    ) -> Result<Taken, StateError> {
+        let path = watched.path().to_owned();
         let folder = Folder::new(path.parent().unwrap_or(Path::new("")));
-        let problems = |problems| StateError::Problems { path: path.to_owned(), problems };
-        let Checked { state, warnings } = read(&text, &folder).map_err(problems)?;
-        let files = folder.into_given();
+        let read = text_of(&path).and_then(|text| match read(&text, &folder, now) {
+            Ok(checked) => Ok((text, checked)),
+            Err(problems) => Err(StateError::Problems { path, problems }),
+        });
+        let (named, files) = folder.into_given();
+        watched.was_read(named);
+        let (text, Checked { state, warnings }) = read?;
         let digest = digest(&text, &files);
         let differences = match kept.as_ref() {
             Some(kept) if kept.digest == digest => return Ok(Taken::Same),
@@ -128,9 +138,8 @@ impl Kept {
             Some(kept) => state.differences(&kept.state),
             None => vec![format!("instance {} declared", state.instance)],
         };
-        let generation = kept.as_ref().map_or(0, |kept| kept.generation) + 1;
-        let encode = |content: &Vec<u8>| base64::engine::general_purpose::STANDARD.encode(content);
-        let files = files.iter().map(|(path, content)| (path.clone(), encode(content))).collect();
+        let generation = kept.as_ref().map_or(0, |kept| kept.generation).saturating_add(1);
+        let files = files.iter().map(|(path, content)| (path.clone(), STANDARD.encode(content))).collect();
         let record = serde_json::to_vec(&Record { generation, text, files });
         store.put(NAME, &record.map_err(|error| StateError::Held(error.to_string()))?)?;
         *kept = Some(Self { generation, state, digest });

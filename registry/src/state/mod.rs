@@ -5,13 +5,13 @@
 //! be published; [`kept`] holds it durably. The parameters of the global configuration are made from
 //! it here (global configuration and trust §6 and §7); signing and serving are `publish` and `serve`.
 
-mod certificates;
 mod diff;
 pub mod kept;
 mod read;
-mod rules;
+pub(crate) mod rules;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use std::collections::HashMap;
 
@@ -23,6 +23,7 @@ use protocol::configuration::{
 use protocol::id::{ClientId, SecurityServerId};
 
 pub use read::{Checked, Files, Folder, read};
+pub use watched::Watched;
 
 /// A checked state. Everything that it refers to exists in it.
 #[derive(Clone, Debug, PartialEq)]

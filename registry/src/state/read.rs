@@ -6,17 +6,20 @@ use std::hash::Hash;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use certs::certificate::Certificate;
 use protocol::configuration::{
     ApprovedCa, CaCertificate, ClassPolicy, CostType, GlobalGroup, Member, OcspResponder, PairTerms,
     Subsystem, TimestampingService, TlsFloor,
 };
 use protocol::id::{ClientId, GlobalGroupId, MemberId, SecurityServerId};
+use protocol::time::UtcTime;
 
-use super::{InstanceState, Management, Server, Settings, certificates, rules};
+use super::{InstanceState, Management, Server, Settings, rules};
 use crate::fields::{At, Place, Problems, Reader, Table};
 
 /// Longest file that a state may name.
 const LONGEST_FILE: u64 = 1 << 20;
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 /// A day, the longest interval that makes sense anywhere here.
 const DAY: u64 = 24 * 3600;
 
@@ -34,6 +37,7 @@ pub trait Files {
 pub struct Folder {
     folder: PathBuf,
     given: RefCell<BTreeMap<String, Vec<u8>>>,
+    asked: RefCell<Vec<PathBuf>>,
 }
 
 /// A state that may be published, and what should be looked at nevertheless.
@@ -45,17 +49,18 @@ pub struct Checked {
     pub warnings: Vec<String>,
 }
 
-/// Reads and checks a state.
+/// Reads and checks a state. Certificates that have ended by `now` are warned about.
 ///
 /// # Errors
 /// All problems at once.
-pub fn read(text: &str, files: &dyn Files) -> Result<Checked, Problems> {
+pub fn read(text: &str, files: &dyn Files, now: UtcTime) -> Result<Checked, Problems> {
     let reader = Reader::new(text);
     let document = reader.document();
     let mut root = reader.root(&document);
     let mut read = Reading {
         reader: &reader,
         files,
+        now,
         instance: String::new(),
         clients: HashSet::new(),
         warnings: Vec::new(),
@@ -69,12 +74,13 @@ pub fn read(text: &str, files: &dyn Files) -> Result<Checked, Problems> {
 impl Folder {
     /// Files below, or relative to, a folder.
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), given: RefCell::default() }
+        Self { folder: folder.to_owned(), given: RefCell::default(), asked: RefCell::default() }
     }
 
-    /// What was given out so far, by path as written.
-    pub fn into_given(self) -> BTreeMap<String, Vec<u8>> {
-        self.given.into_inner()
+    /// The files that were asked for, also in vain, and the contents that were given out by path as
+    /// written.
+    pub(super) fn into_given(self) -> (Vec<PathBuf>, BTreeMap<String, Vec<u8>>) {
+        (self.asked.into_inner(), self.given.into_inner())
     }
 }
 
@@ -84,6 +90,7 @@ impl Files for Folder {
             return Ok(content.clone());
         }
         let full = self.folder.join(path);
+        self.asked.borrow_mut().push(full.clone());
         let told = |error: std::io::Error| format!("cannot read {}: {error}", full.display());
         let mut content = Vec::new();
         let file = std::fs::File::open(&full).map_err(told)?;
@@ -105,6 +112,7 @@ impl Files for BTreeMap<String, Vec<u8>> {
 struct Reading<'r, 't> {
     reader: &'r Reader<'t>,
     files: &'r dyn Files,
+    now: UtcTime,
     instance: String,
     /// Members and subsystems that exist.
     clients: HashSet<ClientId>,
@@ -151,14 +159,14 @@ impl<'r, 't> Reading<'r, 't> {
             verify_next_update: None,
         };
         if let Some(mut table) = root.table("settings") {
-            if let Some(seconds) = table.number("ocsp_freshness_seconds", 1, 7 * DAY) {
+            if let Some(seconds) = table.number("ocsp-freshness-seconds", 1, 7 * DAY) {
                 settings.ocsp_freshness_seconds = seconds;
             }
-            if let Some(seconds) = table.number("timestamping_interval_seconds", 1, DAY) {
+            if let Some(seconds) = table.number("timestamping-interval-seconds", 1, DAY) {
                 settings.timestamping_interval_seconds = seconds;
             }
-            settings.ocsp_fetch_interval_seconds = table.number("ocsp_fetch_interval_seconds", 60, DAY);
-            settings.verify_next_update = table.boolean("verify_next_update");
+            settings.ocsp_fetch_interval_seconds = table.number("ocsp-fetch-interval-seconds", 60, DAY);
+            settings.verify_next_update = table.boolean("verify-next-update");
             table.finish();
         }
         settings
@@ -167,7 +175,7 @@ impl<'r, 't> Reading<'r, 't> {
     fn member_classes(&self, root: &mut Table<'r, 't>) -> Vec<(String, String)> {
         let mut seen = HashSet::new();
         let mut classes = Vec::new();
-        for mut table in root.tables("member_class") {
+        for mut table in root.tables("member-class") {
             let code = table.needed_text("code");
             let description = table.text("description").map(|at| at.value).unwrap_or_default();
             table.finish();
@@ -194,7 +202,7 @@ impl<'r, 't> Reading<'r, 't> {
             if let Some(class) = &class
                 && !classes.iter().any(|(known, _)| *known == class.value)
             {
-                self.reader.problem(&class.place, format!("{} is no [[member_class]]", class.value));
+                self.reader.problem(&class.place, format!("{} is no [[member-class]]", class.value));
             }
             let id = class.zip(code).and_then(|(class, code)| {
                 self.obeys(&code, rules::code)?;
@@ -238,7 +246,7 @@ impl<'r, 't> Reading<'r, 't> {
         let mut seen: HashSet<SecurityServerId> = HashSet::new();
         let mut owners_of_certificates: HashMap<Vec<u8>, String> = HashMap::new();
         let mut servers = Vec::new();
-        for mut table in root.tables("security_server") {
+        for mut table in root.tables("security-server") {
             let owner = table.needed_text("owner").and_then(|at| {
                 let owner = self.obeys(&at, rules::member)?;
                 self.exists(&owner.clone().into(), &at.place).then_some(owner)
@@ -249,13 +257,13 @@ impl<'r, 't> Reading<'r, 't> {
             }
             let class = table.text("class").and_then(|at| {
                 if !classes_used {
-                    let text = "is of no use without a [[class_pair]] that says which classes may talk";
+                    let text = "is of no use without a [[class-pair]] that says which classes may talk";
                     self.reader.problem(&at.place, text);
                 }
                 self.obeys(&at, rules::node_class)
             });
             let address = table.text("address").filter(|at| self.obeys(at, rules::host).is_some());
-            let files = table.texts("authentication_certificates");
+            let files = table.texts("authentication-certificates");
             let clients = table.texts("clients");
             let maintenance = table.text("maintenance").map(|at| at.value);
             let place = table.place().clone();
@@ -265,7 +273,7 @@ impl<'r, 't> Reading<'r, 't> {
                 owner.as_ref().zip(code.as_ref()).map(|(owner, code)| format!("{owner}/{}", code.value));
             let mut certificates = Vec::new();
             for file in &files {
-                let Some(der) = self.certificate(file) else { continue };
+                let Some(der) = self.certificate(file, Part::Authentication) else { continue };
                 let here = name.clone().unwrap_or_else(|| "another server".into());
                 match owners_of_certificates.insert(der.clone(), here) {
                     None => certificates.push(der),
@@ -307,11 +315,11 @@ impl<'r, 't> Reading<'r, 't> {
     fn certification_services(&mut self, root: &mut Table<'r, 't>) -> Vec<ApprovedCa> {
         let mut seen = HashSet::new();
         let mut services = Vec::new();
-        for mut table in root.tables("certification_service") {
+        for mut table in root.tables("certification-service") {
             let name = table.needed_text("name");
             let profile = table.needed_text("profile").and_then(|at| self.obeys(&at, rules::profile));
-            let authentication_only = table.boolean("authentication_only").unwrap_or(false);
-            let acme = table.text("acme_directory").filter(|at| self.obeys(at, rules::url).is_some());
+            let authentication_only = table.boolean("authentication-only").unwrap_or(false);
+            let acme = table.text("acme-directory").filter(|at| self.obeys(at, rules::url).is_some());
             let intermediates = table.tables("intermediate");
             let top = self.ca_certificate(&mut table, &mut seen);
             table.finish();
@@ -343,7 +351,8 @@ impl<'r, 't> Reading<'r, 't> {
         let mut ocsp = Vec::new();
         for mut responder in table.tables("ocsp") {
             let url = responder.needed_text("url").filter(|at| self.obeys(at, rules::url).is_some());
-            let certificate = responder.text("certificate").and_then(|at| self.certificate(&at));
+            let certificate =
+                responder.text("certificate").and_then(|at| self.certificate(&at, Part::Service));
             let cost = self.cost(&mut responder);
             responder.finish();
             if let Some(url) = url {
@@ -351,7 +360,7 @@ impl<'r, 't> Reading<'r, 't> {
             }
         }
         let file = file?;
-        let certificate = self.certificate(&file)?;
+        let certificate = self.certificate(&file, Part::Authority)?;
         self.is_first(seen, certificate.clone(), &file.place, "CA certificate");
         Some(CaCertificate { certificate, ocsp })
     }
@@ -359,10 +368,11 @@ impl<'r, 't> Reading<'r, 't> {
     fn timestamping_services(&mut self, root: &mut Table<'r, 't>) -> Vec<TimestampingService> {
         let mut seen = HashSet::new();
         let mut services = Vec::new();
-        for mut table in root.tables("timestamping_service") {
+        for mut table in root.tables("timestamping-service") {
             let name = table.needed_text("name");
             let url = table.needed_text("url").filter(|at| self.obeys(at, rules::url).is_some());
-            let certificate = table.needed_text("certificate").and_then(|at| self.certificate(&at));
+            let certificate =
+                table.needed_text("certificate").and_then(|at| self.certificate(&at, Part::Service));
             let cost = self.cost(&mut table);
             table.finish();
             if let (Some(name), Some(url), Some(certificate)) = (name, url, certificate)
@@ -381,7 +391,7 @@ impl<'r, 't> Reading<'r, 't> {
     fn groups(&self, root: &mut Table<'r, 't>) -> Vec<GlobalGroup> {
         let mut seen = HashSet::new();
         let mut groups = Vec::new();
-        for mut table in root.tables("global_group") {
+        for mut table in root.tables("global-group") {
             let code = table.needed_text("code").filter(|code| self.obeys(code, rules::code).is_some());
             let description = table.text("description").map(|at| at.value).unwrap_or_default();
             let texts = table.texts("members");
@@ -407,7 +417,7 @@ impl<'r, 't> Reading<'r, 't> {
     }
 
     fn policy(&self, root: &mut Table<'r, 't>) -> Option<ClassPolicy> {
-        let tables = root.tables("class_pair");
+        let tables = root.tables("class-pair");
         if tables.is_empty() {
             return None;
         }
@@ -417,8 +427,8 @@ impl<'r, 't> Reading<'r, 't> {
             let consumer = table.needed_text("consumer").and_then(|at| self.obeys(&at, rules::node_class));
             let provider = table.needed_text("provider").and_then(|at| self.obeys(&at, rules::node_class));
             let tls = table.text("tls").and_then(|at| self.obeys(&at, rules::tls_floor));
-            let ocsp_live_seconds = table.number("ocsp_live_seconds", 1, 7 * DAY);
-            let synchronous_timestamp = table.boolean("synchronous_timestamp").unwrap_or(false);
+            let ocsp_live_seconds = table.number("ocsp-live-seconds", 1, 7 * DAY);
+            let synchronous_timestamp = table.boolean("synchronous-timestamp").unwrap_or(false);
             let place = table.place().clone();
             table.finish();
             if let Some(pair) = consumer.zip(provider)
@@ -436,8 +446,9 @@ impl<'r, 't> Reading<'r, 't> {
             let provider = self.obeys(&at, rules::client)?;
             self.exists(&provider, &at.place).then_some(provider)
         });
-        let address = table.text("registration_address").filter(|at| self.obeys(at, rules::url).is_some());
-        let certificate = table.text("registration_certificate").and_then(|at| self.certificate(&at));
+        let address = table.text("registration-address").filter(|at| self.obeys(at, rules::url).is_some());
+        let certificate =
+            table.text("registration-certificate").and_then(|at| self.certificate(&at, Part::Service));
         table.finish();
         Some(Management {
             provider: provider?,
@@ -482,13 +493,49 @@ impl<'r, 't> Reading<'r, 't> {
         false
     }
 
-    fn certificate(&mut self, file: &At<String>) -> Option<Vec<u8>> {
-        match self.files.content(&file.value).and_then(|content| certificates::der(&content)) {
-            Ok(der) => Some(der),
+    /// The certificate in a file. What would make it useless now is a warning: a registered certificate
+    /// that ends one day must not keep the rest of the state from being changed.
+    fn certificate(&mut self, file: &At<String>, part: Part) -> Option<Vec<u8>> {
+        let content = self.files.content(&file.value).and_then(|content| one_certificate(&content));
+        let certificate = match content {
+            Ok(certificate) => certificate,
             Err(text) => {
                 self.reader.problem(&file.place, text);
-                None
+                return None;
             }
+        };
+        if part == Part::Authentication && !certificate.is_authentication() {
+            let text = format!("{} is no authentication certificate by its key usage", file.value);
+            self.reader.problem(&file.place, text);
+            return None;
         }
+        if part == Part::Authority && !certificate.is_ca() {
+            self.warn(file, "is not marked as the certificate of a CA");
+        }
+        if self.now > certificate.not_after() {
+            self.warn(file, &format!("ended at {}", certificate.not_after()));
+        } else if self.now < certificate.not_before() {
+            self.warn(file, &format!("is not valid before {}", certificate.not_before()));
+        }
+        Some(certificate.der().to_vec())
     }
+
+    fn warn(&mut self, file: &At<String>, text: &str) {
+        self.warnings.push(format!("{}: {} {text}", file.place, file.value));
+    }
+}
+
+/// What a certificate is for.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Part {
+    Authentication,
+    Authority,
+    Service,
+}
+
+fn one_certificate(content: &[u8]) -> Result<Certificate, String> {
+    if content.windows(BEGIN.len()).filter(|window| *window == BEGIN).count() > 1 {
+        return Err("has more than one certificate; give the one that is meant".into());
+    }
+    Certificate::from_pem_or_der(content).map_err(|error| format!("is no certificate: {error}"))
 }

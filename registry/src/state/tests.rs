@@ -3,21 +3,22 @@
 use std::collections::BTreeMap;
 
 use protocol::configuration::{NodeClass, TlsFloor};
+use protocol::time::UtcTime;
 
 use super::kept::{Kept, StateError, Taken};
-use super::{Checked, read};
+use super::{Checked, Watched, read};
 use crate::store::{SledStore, Store as _};
 
 const WHOLE: &str = r#"
 instance = "CW"
 
 [settings]
-ocsp_freshness_seconds = 1800
-timestamping_interval_seconds = 30
-ocsp_fetch_interval_seconds = 300
-verify_next_update = false
+ocsp-freshness-seconds = 1800
+timestamping-interval-seconds = 30
+ocsp-fetch-interval-seconds = 300
+verify-next-update = false
 
-[[member_class]]
+[[member-class]]
 code = "GOV"
 description = "Government"
 
@@ -36,68 +37,99 @@ class = "GOV"
 code = "2"
 name = "Data centre"
 
-[[security_server]]
+[[security-server]]
 owner = "CW/GOV/1"
 code = "ss1"
 class = "state"
 address = "127.0.1.11"
-authentication_certificates = ["a.pem"]
+authentication-certificates = ["a.pem"]
 clients = ["CW/GOV/1/permits", "CW/GOV/1/management"]
 
-[[security_server]]
+[[security-server]]
 owner = "CW/GOV/2"
 code = "hub"
 class = "data-center"
-authentication_certificates = ["b.der"]
+authentication-certificates = ["b.der"]
 clients = ["CW/GOV/1/permits"]
 maintenance = "until noon"
 
-[[certification_service]]
+[[certification-service]]
 name = "Pilot CA"
 profile = "FiVRK"
 certificate = "ca.pem"
-[[certification_service.ocsp]]
+[[certification-service.ocsp]]
 url = "http://127.0.1.2:8888/ocsp"
 certificate = "ca.pem"
 cost = "free"
 
-[[timestamping_service]]
+[[timestamping-service]]
 name = "Pilot TSA"
 url = "http://127.0.1.2:8888/tsa"
 certificate = "ca.pem"
 
-[[global_group]]
+[[global-group]]
 code = "all"
 description = "Everybody"
 members = ["CW/GOV/1/permits", "PARTNER/COM/9/x"]
 
-[[class_pair]]
+[[class-pair]]
 consumer = "state"
 provider = "data-center"
 tls = "1.3"
-ocsp_live_seconds = 60
-synchronous_timestamp = true
+ocsp-live-seconds = 60
+synchronous-timestamp = true
 
 [management]
 provider = "CW/GOV/1/management"
 "#;
 
-fn files() -> BTreeMap<String, Vec<u8>> {
-    let pem = |path: &str, name: &str| (path.to_owned(), certificate(name).into_bytes());
-    let der = rcgen::generate_simple_self_signed(vec!["b".to_owned()]).unwrap().cert.der().to_vec();
-    [pem("a.pem", "a"), ("b.der".to_owned(), der), pem("ca.pem", "ca"), ("junk".to_owned(), vec![0x30, 1, 2])]
-        .into_iter()
-        .collect()
+fn now() -> UtcTime {
+    "2026-11-24T12:00:00Z".parse().unwrap()
 }
 
-fn certificate(name: &str) -> String {
-    rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap().cert.pem()
+fn files() -> BTreeMap<String, Vec<u8>> {
+    let (a, b, ca) = (authentication("a"), authentication("b"), authority());
+    let mut ended = params("old");
+    ended.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    ended.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    [
+        ("a.pem", a.pem().into_bytes()),
+        ("b.der", b.der().to_vec()),
+        ("ca.pem", ca.pem().into_bytes()),
+        ("two.pem", (a.pem() + &b.pem()).into_bytes()),
+        ("junk", vec![0x30, 1, 2]),
+        ("signing.pem", authority().pem().into_bytes()),
+        ("ended.pem", sign(ended).pem().into_bytes()),
+    ]
+    .map(|(name, content)| (name.to_owned(), content))
+    .into()
+}
+
+fn params(name: &str) -> rcgen::CertificateParams {
+    rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap()
+}
+
+fn sign(params: rcgen::CertificateParams) -> rcgen::Certificate {
+    params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap()
+}
+
+fn authentication(name: &str) -> rcgen::Certificate {
+    let mut params = params(name);
+    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    sign(params)
+}
+
+fn authority() -> rcgen::Certificate {
+    let mut params = params("ca");
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    sign(params)
 }
 
 #[test]
 fn a_whole_state() {
     let files = files();
-    let Checked { state, warnings } = read(WHOLE, &files).unwrap();
+    let Checked { state, warnings } = read(WHOLE, &files, now()).unwrap();
     assert!(warnings.is_empty(), "{warnings:?}");
     assert_eq!(state.servers.len(), 2);
     assert_eq!(state.servers[1].class, Some(NodeClass::DataCenter));
@@ -121,11 +153,18 @@ fn a_whole_state() {
     assert_eq!(private.timestamping_interval_seconds, 30);
 }
 
+#[test]
+fn a_certificate_that_has_ended_is_told() {
+    let checked = read(&WHOLE.replace("\"a.pem\"", "\"ended.pem\""), &files(), now()).unwrap();
+    assert_eq!(checked.warnings.len(), 1);
+    assert!(checked.warnings[0].contains("ended.pem ended at 2020-01-01"), "{:?}", checked.warnings);
+}
+
 /// Replaces `old` by `new` in the whole state; each of `expected` must be told, and nothing else.
 #[track_caller]
 fn refused(old: &str, new: &str, expected: &[&str]) {
     assert!(WHOLE.contains(old), "{old}");
-    let problems = read(&WHOLE.replacen(old, new, 1), &files()).expect_err("a problem");
+    let problems = read(&WHOLE.replacen(old, new, 1), &files(), now()).expect_err("a problem");
     let told: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
     assert_eq!(told.len(), expected.len(), "{told:#?}");
     for (told, expected) in told.iter().zip(expected) {
@@ -150,7 +189,10 @@ fn states_that_are_refused() {
     refused("class = \"state\"", "", &["`class` is missing"]);
     refused("address = \"127.0.1.11\"", "address = \"http://127.0.1.11\"", &["must be a host name"]);
     refused("[\"a.pem\"]", "[\"b.der\"]", &["registered to CW/GOV/1/ss1 already"]);
-    refused("[\"a.pem\"]", "[\"c.pem\"]", &["authentication_certificates[0]: c.pem was not kept"]);
+    refused("[\"a.pem\"]", "[\"c.pem\"]", &["authentication-certificates[0]: c.pem was not kept"]);
+    refused("[\"a.pem\"]", "[\"junk\"]", &["is no certificate"]);
+    refused("[\"a.pem\"]", "[\"two.pem\"]", &["more than one certificate"]);
+    refused("[\"a.pem\"]", "[\"signing.pem\"]", &["is no authentication certificate"]);
     refused("\"CW/GOV/1/management\"]", "\"CW/GOV/1/permits\"]", &["a second time"]);
     refused("\"CW/GOV/1/management\"]", "\"XX/GOV/1/permits\"]", &["is not of the instance CW"]);
     refused("owner = \"CW/GOV/2\"", "owner = \"CW/GOV/3\"", &["CW/GOV/3 is not among the members"]);
@@ -158,7 +200,7 @@ fn states_that_are_refused() {
     refused("url = \"http://127.0.1.2:8888/tsa\"", "url = \"127.0.1.2/tsa\"", &["http:// or https:// URL"]);
     refused("cost = \"free\"", "cost = \"gratis\"", &["free, paid or undefined"]);
     refused("tls = \"1.3\"", "tls = \"1.1\"", &["\"1.2\" or \"1.3\""]);
-    refused("ocsp_live_seconds = 60", "ocsp_live_seconds = 0", &["must be from 1"]);
+    refused("ocsp-live-seconds = 60", "ocsp-live-seconds = 0", &["must be from 1"]);
     refused("[management]\nprovider = \"CW/GOV/1/management\"", "", &["`management` is missing"]);
     refused("code = \"2\"", "code = \"1\"", &["this member stands here a second time", "CW/GOV/2 is not"]);
     refused(
@@ -166,11 +208,11 @@ fn states_that_are_refused() {
         "class = \"COM\"\ncode = \"2\"",
         &["COM is no", "CW/GOV/2 is not"],
     );
-    refused("verify_next_update = false", "verify_next_update = ", &["line 8"]);
+    refused("verify-next-update = false", "verify-next-update = ", &["line 8"]);
     // Problems in several places come together, in the order of the file.
     refused(
-        "[[member_class]]",
-        "[[global_group]]\ncode = \"x:y\"\n[[class_pair]]\nconsumer = \"state\"\n[extra]\n[[member_class]]",
+        "[[member-class]]",
+        "[[global-group]]\ncode = \"x:y\"\n[[class-pair]]\nconsumer = \"state\"\n[extra]\n[[member-class]]",
         &["x:y", "`provider` is missing", "extra: is not known here"],
     );
 }
@@ -184,39 +226,47 @@ fn a_state_is_kept_and_its_changes_are_told() {
         std::fs::write(folder.path().join(name), content).unwrap();
     }
     let store = SledStore::open(&folder.path().join("store")).unwrap();
-    let mut kept = Kept::load(&store).unwrap();
+    let mut watched = Watched::new(&path);
+    let mut kept = Kept::load(&store, now()).unwrap();
     assert!(kept.is_none());
-    assert!(matches!(Kept::take(&mut kept, &path, &store), Err(StateError::File { .. })));
+    assert!(matches!(Kept::take(&mut kept, &mut watched, &store, now()), Err(StateError::File { .. })));
 
     write(WHOLE);
-    assert!(matches!(Kept::take(&mut kept, &path, &store), Ok(Taken::New { .. })));
-    assert!(matches!(Kept::take(&mut kept, &path, &store), Ok(Taken::Same)));
+    assert!(matches!(Kept::take(&mut kept, &mut watched, &store, now()), Ok(Taken::New { .. })));
+    assert!(matches!(Kept::take(&mut kept, &mut watched, &store, now()), Ok(Taken::Same)));
 
     write(
         &WHOLE
             .replace("name = \"Ministry\"", "name = \"The ministry\"")
             .replace("code = \"all\"", "code = \"one\""),
     );
-    let Ok(Taken::New { differences, .. }) = Kept::take(&mut kept, &path, &store) else { panic!("a change") };
+    let Ok(Taken::New { differences, .. }) = Kept::take(&mut kept, &mut watched, &store, now()) else {
+        panic!("a change")
+    };
     let expected = ["member CW/GOV/1 changed", "global group CW/one added", "global group CW/all removed"];
     assert_eq!(differences, expected);
 
     // A certificate that is replaced under the same name is a change as well.
-    std::fs::write(folder.path().join("a.pem"), certificate("new")).unwrap();
-    let Ok(Taken::New { differences, .. }) = Kept::take(&mut kept, &path, &store) else { panic!("a change") };
+    std::fs::write(folder.path().join("a.pem"), authentication("new").pem()).unwrap();
+    let Ok(Taken::New { differences, .. }) = Kept::take(&mut kept, &mut watched, &store, now()) else {
+        panic!("a change")
+    };
     assert_eq!(differences, ["security server CW/GOV/1/ss1 changed"]);
 
     // A bad file leaves what is in force, also over a restart without the files.
     write("instance = 1");
-    assert!(matches!(Kept::take(&mut kept, &path, &store), Err(StateError::Problems { .. })));
+    assert!(matches!(Kept::take(&mut kept, &mut watched, &store, now()), Err(StateError::Problems { .. })));
     write(&WHOLE.replace("CW", "OTHER"));
-    assert!(matches!(Kept::take(&mut kept, &path, &store), Err(StateError::OtherInstance { .. })));
+    assert!(matches!(
+        Kept::take(&mut kept, &mut watched, &store, now()),
+        Err(StateError::OtherInstance { .. })
+    ));
     let kept = kept.unwrap();
     drop(store);
     let store = SledStore::open(&folder.path().join("store")).unwrap();
-    let again = Kept::load(&store).unwrap().unwrap();
+    let again = Kept::load(&store, now()).unwrap().unwrap();
     assert_eq!((again.generation, &again.state), (3, &kept.state));
 
     store.put("state", b"{}").unwrap();
-    assert!(matches!(Kept::load(&store), Err(StateError::Held(_))));
+    assert!(matches!(Kept::load(&store, now()), Err(StateError::Held(_))));
 }
