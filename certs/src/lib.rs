@@ -2,6 +2,7 @@
 //!
 //! Bytes and the time come in as arguments; the only IO is the folder of a token or of the pilot CA.
 
+mod asn1;
 pub mod ca;
 pub mod certificate;
 pub mod evidence;

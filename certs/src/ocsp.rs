@@ -1,1 +1,0 @@
-//! OCSP requests and responses (global configuration and trust §16).

@@ -1,1 +1,0 @@
-//! Time-stamp requests and tokens (signatures and evidence §3).
