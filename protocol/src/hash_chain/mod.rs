@@ -1,12 +1,17 @@
 //! Hash chains: one signature or time-stamp over many messages (signatures and evidence §2).
 //!
 //! [`signature_batch`] and [`timestamp_batch`] build a tree and write one chain document for each
-//! input. There is no domain separation between leaves and inner values; the format is X-Road's.
+//! input; [`verify`] follows one back. There is no domain separation between leaves and inner values; the format is X-Road's.
 
 mod build;
+mod document;
 mod step;
+#[cfg(test)]
+mod tests;
+mod verify;
 
 pub use build::{Batch, signature_batch, timestamp_batch};
+pub use verify::{CoveredPart, RequiredInput, Rules, Source, verify};
 
 /// Namespace of chain documents; the prefix is free.
 pub const NAMESPACE: &str = "http://cyber.ee/hashchain";

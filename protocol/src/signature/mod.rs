@@ -4,6 +4,19 @@
 
 mod algorithm;
 mod build;
+mod document;
+mod parts;
+mod references;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod timestamp;
 
 pub use algorithm::{SignatureAlgorithm, SignatureScheme};
 pub use build::{CertificateRef, SignedReference, SigningEvidence, Unsigned, prepare};
+pub use document::SignatureDocument;
+pub use parts::{PartDigests, Parts};
+pub use references::References;
+pub use timestamp::insert_timestamp;
+
+pub use crate::hash_chain::Rules;

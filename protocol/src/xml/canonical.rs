@@ -2,7 +2,7 @@
 //!
 //! Node sets are subtrees only; that is all that signatures of the protocols use.
 
-use super::{AttributeData, Content, Document, ElementData};
+use super::{AttributeData, Content, Document, Element, ElementData};
 
 /// Which canonical form.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,6 +53,25 @@ pub struct Canonicalization {
     pub method: CanonicalizationMethod,
     /// `InclusiveNamespaces/@PrefixList` of the exclusive methods; the default namespace is `#default`.
     pub inclusive_prefixes: Vec<String>,
+}
+
+impl Canonicalization {
+    /// Reads `ds:CanonicalizationMethod` or `ds:Transform`: an algorithm URI and, for the exclusive
+    /// methods, an `InclusiveNamespaces` child. `None` for any other algorithm or content.
+    pub fn from_element(element: &Element<'_>) -> Option<Self> {
+        let method = CanonicalizationMethod::from_uri(element.attribute("Algorithm")?)?;
+        let mut inclusive_prefixes = Vec::new();
+        for child in element.elements() {
+            if !method.is_exclusive()
+                || !child.is(CanonicalizationMethod::Exclusive.uri(), "InclusiveNamespaces")
+            {
+                return None;
+            }
+            let list = child.attribute("PrefixList").unwrap_or_default();
+            inclusive_prefixes.extend(list.split_ascii_whitespace().map(str::to_owned));
+        }
+        Some(Self { method, inclusive_prefixes })
+    }
 }
 
 impl From<CanonicalizationMethod> for Canonicalization {

@@ -121,3 +121,15 @@ pub(super) fn next_attribute<'a>(rest: &mut &'a str) -> Result<Option<(&'a str, 
     *rest = behind;
     Ok(Some((name.trim_end_matches(is_space), value)))
 }
+
+/// Decodes base64 in which white space may stand anywhere. `None` when anything else is wrong.
+pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    use base64::Engine as _;
+    let engine = base64::engine::general_purpose::STANDARD;
+    if text.bytes().any(|octet| octet.is_ascii_whitespace()) {
+        let dense: Vec<u8> = text.bytes().filter(|octet| !octet.is_ascii_whitespace()).collect();
+        engine.decode(dense).ok()
+    } else {
+        engine.decode(text).ok()
+    }
+}

@@ -19,6 +19,7 @@ use std::ops::Range;
 
 pub use canonical::{Canonicalization, CanonicalizationMethod};
 pub use element::{Attribute, Child, Children, Descendants, Element};
+pub use lexical::decode_base64;
 
 /// Namespace of the prefix `xml`.
 pub const XML_NAMESPACE: &str = "http://www.w3.org/XML/1998/namespace";
