@@ -11,7 +11,7 @@ use protocol::time::UtcTime;
 use super::{CertificateStatus, OcspResponse, ResponderId, certificate_id};
 use crate::certificate::Certificate;
 use crate::key::{self, SignatureForm};
-use crate::trust::{Path, TrustStore};
+use crate::trust::{CertificationAuthority, Path, TrustStore};
 
 /// Decides whether a response lets `subject` be used at a time: all steps of §16.4 in their order.
 ///
@@ -93,8 +93,7 @@ pub fn check_authentic(
         return Err(refused("OCSP response is not about this certificate"));
     }
     let responder = signer_of(response, issuer, trust)?;
-    let validity =
-        ResponderValidity { not_before: responder.not_before(), not_after: responder.not_after() };
+    let validity = ResponderValidity { not_before: responder.not_before(), not_after: responder.not_after() };
     trust.verified_responses().put(key, validity);
     Ok(validity)
 }
@@ -112,9 +111,9 @@ fn signer_of(
     let embedded: Vec<Certificate> =
         response.certificates().iter().filter_map(|der| Certificate::from_der(der.clone()).ok()).collect();
     let candidates = trust
-        .ocsp_responders()
-        .map(|(responder, _)| responder)
-        .chain(trust.authorities())
+        .ocsp_certificates()
+        .map(|(_, responder)| responder)
+        .chain(trust.authorities().iter().map(CertificationAuthority::certificate))
         .chain(std::iter::once(issuer))
         .chain(&embedded)
         .filter(|candidate| is_named(candidate, response.responder()));
@@ -141,18 +140,23 @@ fn signer_of(
 fn is_named(candidate: &Certificate, responder: &ResponderId) -> bool {
     match responder {
         ResponderId::Name(name) => candidate.subject() == name,
-        ResponderId::KeyHash(hash) => DigestAlgorithm::Sha1.digest(candidate.public_key_bits()).bytes() == &hash[..],
+        ResponderId::KeyHash(hash) => {
+            DigestAlgorithm::Sha1.digest(candidate.public_key_bits()).bytes() == &hash[..]
+        }
     }
 }
 
 fn is_authorised(responder: &Certificate, issuer: &Certificate, trust: &TrustStore) -> bool {
     let is_listed = || {
         trust
-            .ocsp_responders()
-            .any(|(listed, authority)| listed.der() == responder.der() && authority.der() == issuer.der())
+            .ocsp_certificates()
+            .any(|(authority, listed)| listed == responder && authority.certificate() == issuer)
     };
-    let is_delegated = || responder.extended_key_usage().is_some_and(|usage| usage.ocsp_signing) && responder.is_issued_by(issuer);
-    responder.der() == issuer.der() || is_listed() || is_delegated()
+    let is_delegated = || {
+        responder.extended_key_usage().is_some_and(|usage| usage.ocsp_signing)
+            && responder.is_issued_by(issuer)
+    };
+    responder == issuer || is_listed() || is_delegated()
 }
 
 /// Checks a response for every certificate of a path but its anchor (§15.4).
@@ -166,8 +170,7 @@ pub fn check_path(
     trust: &TrustStore,
     at: UtcTime,
 ) -> Result<(), Fault> {
-    let issuers = path.certificates.iter().skip(1).chain(std::iter::once(&path.anchor));
-    for (subject, issuer) in path.certificates.iter().zip(issuers) {
+    for (subject, issuer) in path.with_issuers() {
         check_one(subject, issuer, responses, trust, at)
             .map_err(|fault| fault.within(code::INVALID_CERT_PATH))?;
     }
@@ -199,7 +202,7 @@ fn refused(text: &str) -> Fault {
 ///
 /// Belongs to one trust store, so that a new global configuration starts with nothing remembered.
 #[derive(Debug, Default)]
-pub struct Verified(Mutex<Generations>);
+pub(crate) struct VerifiedResponses(Mutex<Generations>);
 
 /// Two generations: when the young one is full it becomes the old one, and the old one is forgotten.
 #[derive(Debug, Default)]
@@ -221,7 +224,7 @@ impl Key {
     }
 }
 
-impl Verified {
+impl VerifiedResponses {
     fn get(&self, key: &Key) -> Option<ResponderValidity> {
         let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = generations.young.get(key) {

@@ -4,13 +4,14 @@
 //! it says that the certificate may be used. Only the first single response counts, and it must name
 //! the certificate with SHA-1 hashes, byte for byte as we would ourselves.
 
-//mod check;
+mod check;
 mod response;
 
 use const_oid::ObjectIdentifier;
 use protocol::digest::DigestAlgorithm;
 
-//pub use check::{Verified, check, check_authentic, check_current, check_path};
+pub(crate) use check::VerifiedResponses;
+pub use check::{ResponderValidity, check, check_authentic, check_current, check_path};
 pub use response::{CertificateStatus, OcspResponse, ResponderId};
 
 use crate::asn1::{self, INTEGER, Malformed, OCTET_STRING, Reader, SEQUENCE, context, sequence, tlv};

@@ -7,8 +7,8 @@ use protocol::digest::Digest;
 use protocol::fault::{self, Fault};
 use protocol::time::UtcTime;
 
-use super::token::{SignerId, TST_INFO, TimestampToken};
 use super::code;
+use super::token::{SignerId, TST_INFO, TimestampToken};
 use crate::certificate::Certificate;
 use crate::key::{self, SignatureForm};
 use crate::trust::TrustStore;
@@ -77,8 +77,8 @@ impl TimestampToken {
 
     /// Steps 2 to 4: the approved certificate that signed the token.
     fn verify<'a>(&self, trust: &'a TrustStore) -> Result<&'a Certificate, Fault> {
-        let mut candidates = trust.timestamping_certificates().peekable();
-        if candidates.peek().is_none() {
+        let candidates = trust.timestamping_authorities();
+        if candidates.is_empty() {
             return Err(Fault::new(code::NO_PROVIDER, "no time-stamping service is approved"));
         }
         let mut fault = Fault::new(
@@ -86,7 +86,10 @@ impl TimestampToken {
             "the signer of the time-stamp is no approved time-stamping service",
         );
         // The same service may be approved with an old and a new certificate of one serial number.
-        for candidate in candidates.filter(|candidate| self.is_signed_in_the_name_of(candidate)) {
+        for candidate in candidates.iter().map(|service| &service.certificate) {
+            if !self.is_signed_in_the_name_of(candidate) {
+                continue;
+            }
             match self.verify_with(candidate) {
                 Ok(()) => return Ok(candidate),
                 Err(text) => fault = Fault::new(code::VERIFICATION_FAILED, text),

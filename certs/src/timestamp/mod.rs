@@ -3,13 +3,13 @@
 //! A token is believed only when its signer is an approved time-stamping service of the global
 //! configuration; certificates inside a token are never trusted.
 
-//mod check;
+mod check;
 mod token;
 
 use bytes::Bytes;
 use protocol::digest::{Digest, DigestAlgorithm};
 
-//pub use check::{Accepted, accept};
+pub use check::{Accepted, accept};
 pub(crate) use token::{
     CONTENT_TYPE, MESSAGE_DIGEST, SIGNED_DATA, SIGNING_CERTIFICATE_V2, SIGNING_TIME, TST_INFO,
 };

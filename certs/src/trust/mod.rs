@@ -21,6 +21,7 @@ pub use authority::{CertificationAuthority, OcspResponder, TimestampingAuthority
 pub use path::{Path, PathUse};
 
 use crate::certificate::{Certificate, DistinguishedName};
+use crate::ocsp::VerifiedResponses;
 use crate::profile::member_of;
 
 /// No chain of this field is longer; more is not followed.
@@ -37,6 +38,7 @@ pub struct TrustStore {
     timestamping: Vec<TimestampingAuthority>,
     problems: Vec<String>,
     issued: Issued,
+    verified_responses: VerifiedResponses,
 }
 
 /// On which side of the connection a peer is (§17.2, §17.3).
@@ -77,7 +79,8 @@ impl TrustStore {
         for (index, authority) in authorities.iter().enumerate() {
             by_subject.entry(authority.certificate().subject().clone()).or_default().push(index);
         }
-        Self { configuration, authorities, by_subject, timestamping, problems, issued: Issued::default() }
+        let (issued, verified_responses) = (Issued::default(), VerifiedResponses::default());
+        Self { configuration, authorities, by_subject, timestamping, problems, issued, verified_responses }
     }
 
     /// The parameters it was made from.
@@ -88,6 +91,12 @@ impl TrustStore {
     /// The same, to be kept.
     pub fn shared_configuration(&self) -> Arc<GlobalConfiguration> {
         Arc::clone(&self.configuration)
+    }
+
+    /// OCSP responses whose signature was found good. They are remembered here because a new global
+    /// configuration may approve other responders.
+    pub(crate) fn verified_responses(&self) -> &VerifiedResponses {
+        &self.verified_responses
     }
 
     /// What could not be read, one sentence each, for the log.
@@ -282,4 +291,3 @@ impl fmt::Debug for TrustStore {
             .finish_non_exhaustive()
     }
 }
-
