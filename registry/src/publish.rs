@@ -1,1 +1,0 @@
-//! Signs and publishes the global configuration (global configuration and trust §10).

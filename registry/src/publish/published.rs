@@ -1,0 +1,139 @@
+//! What is published at one moment, as whoever asks gets it.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use protocol::time::UtcTime;
+
+/// The two configurations of an instance (§1).
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum SourceKind {
+    /// For the security servers of the instance: everything.
+    Internal,
+    /// For other instances: shared parameters only.
+    External,
+}
+
+impl SourceKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Internal, Self::External];
+
+    /// The last part of the address: `internalconf` or `externalconf`.
+    pub const fn directory(self) -> &'static str {
+        match self {
+            Self::Internal => "internalconf",
+            Self::External => "externalconf",
+        }
+    }
+
+    /// `internal` or `external`
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::External => "external",
+        }
+    }
+}
+
+/// One round of publishing. It is never changed; the next round takes its place as a whole, so nobody
+/// sees a directory without its parts.
+#[derive(Debug, Default)]
+pub struct Published {
+    /// The generation of the state it was made from.
+    pub generation: u64,
+    /// When it was made.
+    pub made: Option<UtcTime>,
+    /// When it expires.
+    pub expires: Option<UtcTime>,
+    /// Signed directories.
+    pub(crate) directories: HashMap<(SourceKind, u8), Bytes>,
+    /// Parts by path, those of earlier rounds among them while somebody may still be downloading.
+    pub(crate) parts: HashMap<String, Bytes>,
+}
+
+/// What a path leads to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Found<'a> {
+    /// A signed directory.
+    Directory(&'a Bytes),
+    /// A part.
+    Part(&'a Bytes),
+}
+
+impl Published {
+    /// The document at a path with a query, by the rules of §3.1.
+    pub(crate) fn find(&self, path: &str, query: Option<&str>) -> Option<Found<'_>> {
+        let name = path.strip_prefix('/')?;
+        match SourceKind::ALL.into_iter().find(|kind| kind.directory() == name) {
+            Some(kind) => self.directories.get(&(kind, version(query)?)).map(Found::Directory),
+            None => self.parts.get(path).map(Found::Part),
+        }
+    }
+
+    /// The signed directory of a version.
+    pub fn directory(&self, kind: SourceKind, version: u8) -> Option<&Bytes> {
+        self.directories.get(&(kind, version))
+    }
+}
+
+/// The version that a query asks for: the first `version` that is a number, 2 without one. None stands
+/// for a number that is no version: `06` and `300` are not found, as `7` is not.
+fn version(query: Option<&str>) -> Option<u8> {
+    let numbers = query.unwrap_or_default().split('&').filter_map(|pair| pair.strip_prefix("version="));
+    let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match numbers.into_iter().find(is_number) {
+        None => Some(2),
+        Some(number) => number.parse().ok().filter(|version: &u8| version.to_string() == number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(query: Option<&str>, expected: Option<u8>) {
+        assert_eq!(version(query), expected, "{query:?}");
+    }
+
+    #[test]
+    fn versions() {
+        for query in
+            [None, Some(""), Some("version="), Some("version=x"), Some("version=3.0"), Some("Version=3")]
+        {
+            check(query, Some(2));
+        }
+        check(Some("version=6"), Some(6));
+        check(Some("a=b&version=5&version=6"), Some(5));
+        check(Some("version=new&version=4"), Some(4));
+        check(Some("version=-4"), Some(2));
+        check(Some("version=06"), None);
+        check(Some("version=999999999999999999999"), None);
+        check(Some("xversion=6"), Some(2));
+    }
+
+    #[test]
+    fn paths() {
+        let mut published = Published::default();
+        published.directories.insert((SourceKind::Internal, 2), Bytes::from_static(b"directory"));
+        published.parts.insert("/V2/1/shared-params.xml".into(), Bytes::from_static(b"part"));
+        let directory = Bytes::from_static(b"directory");
+        let part = Bytes::from_static(b"part");
+        for (path, query, expected) in [
+            ("/internalconf", None, Some(Found::Directory(&directory))),
+            ("/internalconf", Some("version=2"), Some(Found::Directory(&directory))),
+            ("/internalconf", Some("version=3"), None),
+            ("/externalconf", None, None),
+            ("/V2/1/shared-params.xml", None, Some(Found::Part(&part))),
+            ("/V2/1/shared-params.xml", Some("version=3"), Some(Found::Part(&part))),
+            ("/V2/1/../1/shared-params.xml", None, None),
+            ("/internalconf/", None, None),
+            ("//internalconf", None, None),
+            ("internalconf", None, None),
+            ("/", None, None),
+            ("", None, None),
+        ] {
+            assert_eq!(published.find(path, query), expected, "{path} {query:?}");
+        }
+    }
+}
