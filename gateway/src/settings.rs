@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use protocol::transport::ProxyVersion;
+
 /// Addresses, limits and times of a gateway. [`Settings::default`] has the values that the
 /// specification gives; an operator changes what he must.
 #[derive(Clone, Debug)]
@@ -30,12 +32,14 @@ pub struct Settings {
     /// whoever can reach the port may then speak for every client of the node.
     pub verify_clients: bool,
     /// Lowest `x-proxy-version` of peers that is served; none: any, even none.
-    pub least_peer_version: Option<[u64; 3]>,
+    pub least_peer_version: Option<ProxyVersion>,
     /// Time for a connection to another security server or to a provider, TLS included.
     pub connect_timeout: Duration,
-    /// Longest silence of a peer while it is expected to read or to write. The reference product waits
-    /// without end; a bound keeps a dead peer from holding its callers.
+    /// Longest silence of the other side in the middle of a message.
     pub peer_timeout: Duration,
+    /// Longest wait for the provider's server to begin its answer; none: as long as the service takes,
+    /// whose own time-out is the provider's matter.
+    pub response_timeout: Option<Duration>,
     /// How long running exchanges may take to finish when the gateway stops.
     pub stop_timeout: Duration,
     /// How many verified signature documents are remembered, so that the other messages of a batch
@@ -59,7 +63,8 @@ impl Default for Settings {
             verify_clients: true,
             least_peer_version: None,
             connect_timeout: Duration::from_secs(30),
-            peer_timeout: Duration::from_secs(300),
+            peer_timeout: Duration::from_secs(60),
+            response_timeout: None,
             stop_timeout: Duration::from_secs(30),
             remembered_signatures: 10_000,
         }

@@ -19,22 +19,28 @@ pub struct Identity {
     key: Arc<CertifiedKey>,
 }
 
-/// The key cannot be used for TLS.
+/// Why a chain and key make no identity.
 #[derive(Debug, thiserror::Error)]
-#[error("the key cannot be used for TLS: {0}")]
-pub struct IdentityError(rustls::Error);
+pub enum IdentityError {
+    /// Its kind is not supported, it is malformed, or it does not belong to the certificate.
+    #[error("the key cannot be used for TLS: {0}")]
+    Key(rustls::Error),
+    /// A certificate of the chain is malformed.
+    #[error("the chain has an unreadable certificate: {0}")]
+    Certificate(String),
+}
 
 impl Identity {
     /// An identity of a chain in DER, leaf first, and a PKCS#8 key. RSA, P-256, P-384 and Ed25519 keys
     /// can be used for TLS.
     pub fn new(chain: Vec<Bytes>, pkcs8: &[u8]) -> Result<Self, IdentityError> {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8.to_vec()));
-        let key = rustls::crypto::ring::sign::any_supported_type(&key).map_err(IdentityError)?;
+        let key = rustls::crypto::ring::sign::any_supported_type(&key).map_err(IdentityError::Key)?;
         let certificates = chain.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
         let key = CertifiedKey::new(certificates, key);
         match key.keys_match() {
             Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {}
-            Err(error) => return Err(IdentityError(error)),
+            Err(error) => return Err(IdentityError::Key(error)),
         }
         Ok(Self { chain: chain.into(), key: Arc::new(key) })
     }

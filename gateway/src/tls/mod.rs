@@ -4,6 +4,7 @@
 //! admits a registered certificate and nothing else (messages and transport §4.2). Everything that
 //! resumption would skip is checked after the handshake by `peer`.
 
+mod cell;
 mod identity;
 mod verifiers;
 
@@ -12,6 +13,8 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, ServerConfig};
 
+pub use cell::IdentityCell;
+pub(crate) use cell::PeerTls;
 pub use identity::{Identity, IdentityError};
 pub(crate) use verifiers::Pin;
 use verifiers::{AnyCertificate, RegisteredPeers};

@@ -1,0 +1,97 @@
+//! The signature of a received message, and what is durable of a message.
+
+use bytes::Bytes;
+use certs::evidence::verify_message;
+use certs::ocsp::OcspResponse;
+use protocol::digest::{Digest, DigestAlgorithm};
+use protocol::fault::{Fault, code};
+use protocol::id::ClientId;
+use protocol::signature::{PartDigests, Parts, SignatureDocument};
+use protocol::time::UtcTime;
+
+use super::refusal::Refusal;
+use super::spool::Spooled;
+use crate::node::Node;
+use crate::policy::Terms;
+use crate::ports::{LogEntry, LogError, LogPosition, Signed};
+use crate::snapshot::Snapshot;
+
+/// A message with its evidence, as it was received.
+pub(super) struct Signature<'a> {
+    /// The head's octets.
+    pub(super) blob: &'a Bytes,
+    /// The digest algorithm of the parts, as the sender announced it.
+    pub(super) algorithm: DigestAlgorithm,
+    /// The body.
+    pub(super) body: Option<&'a Spooled>,
+    /// Signature and hash chain.
+    pub(super) signed: &'a Signed,
+}
+
+impl Signature<'_> {
+    /// Verifies that a member signed head and body: all checks of 'signatures and evidence' §5.1, the
+    /// coverage rule of §4.4.4, and the liveness that the node-class policy asks for.
+    ///
+    /// # Errors
+    /// `signature_verification` and what is below it; `access_denied.node_class_policy`.
+    pub(super) fn verify(
+        &self,
+        node: &Node,
+        snapshot: &Snapshot,
+        signer: &ClientId,
+        terms: &Terms,
+        now: UtcTime,
+    ) -> Result<(), Fault> {
+        let group = |fault: Fault| fault.within(code::SIGNATURE_VERIFICATION);
+        let document = SignatureDocument::parse(self.signed.document.clone()).map_err(group)?;
+        let message = match &self.signed.hash_chain_result {
+            // In a hash chain the parts have the announced algorithm and no other.
+            Some(_) => PartDigests::of_digest(self.algorithm.digest(self.blob)),
+            None => PartDigests::of_bytes(self.blob.clone()),
+        };
+        let parts = Parts {
+            message,
+            attachments: self.body.map(|body| PartDigests::of_digest(*body.digest())).into_iter().collect(),
+            hash_chain_result: self.signed.hash_chain_result.clone(),
+            hash_chain: self.signed.hash_chain.clone(),
+        };
+        let trust = snapshot.trust();
+        verify_message(&document, &parts, signer, trust, Some(&node.signatures), now).map_err(group)?;
+        node.stats.signatures_verified();
+        if terms.ocsp_live.is_some() {
+            for response in document.ocsp_responses() {
+                let response = OcspResponse::parse(response.clone()).map_err(group)?;
+                terms.check_ocsp("signing", response.this_update(), now)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The digests that a signature has to cover are those of the request hash as well.
+pub(super) fn request_hash(blob: &Bytes, body: Option<&Spooled>) -> Digest {
+    protocol::message::request_hash(&DigestAlgorithm::Sha512.digest(blob), body.map(Spooled::digest))
+}
+
+/// Makes a message durable.
+///
+/// # Errors
+/// `logging_failed` and what is below it (signatures and evidence §6.4).
+pub(super) async fn append(node: &Node, terms: &Terms, entry: LogEntry) -> Result<LogPosition, Refusal> {
+    node.log.append(entry, terms.synchronous_timestamp).await.map_err(|error| {
+        let refused = |code, text| Refusal::because(code, text, &error).within(code::LOGGING_FAILED);
+        match &error {
+            LogError::Full(_) => refused(code::LOGGING_FAILED, "the message log has no room"),
+            LogError::TimestampingOverdue(_) => {
+                refused(code::TIMESTAMPING_FAILED, "time-stamping has been failing for too long")
+            }
+            LogError::NoTimestampingService => {
+                refused("mlog.no_timestamping_provider_found", "no time-stamping service is configured")
+            }
+            LogError::Timestamp(_) => {
+                refused(code::TIMESTAMPING_FAILED, "the message could not be time-stamped")
+            }
+            LogError::Unavailable(_) => refused(code::LOGGING_FAILED, "the message could not be logged"),
+        }
+    })
+}

@@ -1,0 +1,15 @@
+//! The exchange: what happens to one message, on both sides. It reads like `docs/exchange.md`.
+//!
+//! [`consumer`] and [`provider`] are lists of steps. Each step is a method on the type that the step
+//! before returned, and nothing else makes such a value: a step cannot be skipped or moved.
+
+pub(crate) mod clients;
+pub(crate) mod consumer;
+mod documents;
+mod evidence;
+mod message;
+mod outlet;
+pub(crate) mod provider;
+pub(crate) mod refusal;
+pub(crate) mod spool;
+mod summary;

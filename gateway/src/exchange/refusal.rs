@@ -1,0 +1,104 @@
+//! Why an exchange ended early: what the other side is told, and what only the log keeps.
+
+use std::fmt;
+
+use protocol::fault::{Fault, Origin};
+use uuid::Uuid;
+
+/// The end of an exchange that has no answer.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    fault: Fault,
+    cause: Option<String>,
+    foreign: bool,
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self { fault, cause: None, foreign: false }
+    }
+}
+
+impl Refusal {
+    /// A refusal whose `cause` is for our log alone: addresses, paths, errors of the system.
+    pub(crate) fn because(code: &'static str, text: &str, cause: impl fmt::Display) -> Self {
+        Self { fault: Fault::new(code, text), cause: Some(cause.to_string()), foreign: false }
+    }
+
+    /// A fault that the other server made. It is handed on as it is (§7.4 rule 3).
+    pub(crate) fn foreign(fault: Fault) -> Self {
+        Self { fault, cause: None, foreign: true }
+    }
+
+    /// Puts a group before the code, unless the code is not ours.
+    pub(crate) fn within(mut self, group: &str) -> Self {
+        if !self.foreign {
+            self.fault = self.fault.within(group);
+        }
+        self
+    }
+
+    /// Whether the other side made the fault.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.foreign
+    }
+
+    /// A provider's server hands nothing on: a fault that it was sent is a message without signature.
+    pub(crate) fn into_ours(self) -> Self {
+        if !self.foreign {
+            return self;
+        }
+        let text = "a fault stands in the place of the signature";
+        Self::because(protocol::fault::code::MISSING_SIGNATURE, text, self.fault)
+    }
+
+    /// Gives the fault its origin and an id, and writes id, code, text and cause to the log.
+    pub(crate) fn tell(self, origin: Origin) -> Fault {
+        if self.foreign {
+            let detail = self.fault.detail.as_deref().unwrap_or_default();
+            tracing::info!(id = detail, code = %self.fault.code, text = self.fault.text, "fault received");
+            return self.fault;
+        }
+        let fault = match self.fault.code.split('.').next() {
+            Some("client" | "server") => self.fault,
+            _ => self.fault.from_origin(origin),
+        };
+        let fault = fault.with_detail(|| Uuid::new_v4().to_string());
+        let cause = self.cause.as_deref().unwrap_or_default();
+        let detail = fault.detail.as_deref().unwrap_or_default();
+        tracing::warn!(id = detail, code = %fault.code, text = fault.text, cause, "exchange refused");
+        fault
+    }
+}
+
+/// An error with all its sources, for the log.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::fault::code;
+
+    use super::*;
+
+    #[test]
+    fn our_faults_get_origin_and_id_and_foreign_ones_pass() {
+        let ours = Refusal::because(code::IO_ERROR, "broken", "secret").within(code::SERVICE_FAILED);
+        let told = ours.tell(Origin::ServerProxy);
+        assert_eq!(told.code, "server.serverproxy.service_failed.io_error");
+        assert_eq!(told.text, "broken");
+        assert!(told.detail.is_some_and(|id| id.parse::<Uuid>().is_ok()));
+        let client = Refusal::from(Fault::new("client.bad_request", "x")).tell(Origin::ClientProxy);
+        assert_eq!(client.code, "client.bad_request");
+        let foreign = Fault::new("Server.ServerProxy.X", "y");
+        assert_eq!(Refusal::foreign(foreign.clone()).within("z").tell(Origin::ClientProxy), foreign);
+    }
+}

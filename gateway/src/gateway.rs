@@ -1,0 +1,103 @@
+//! Starting and stopping the data plane.
+
+use std::io;
+use std::sync::Arc;
+
+use certs::evidence::VerifiedSignatures;
+
+use crate::clock::Clock;
+use crate::node::Node;
+use crate::ocsp::{OwnResponses, PeerResponses};
+use crate::ports::{MessageLog, NodeDirectory, Signer};
+use crate::route::Health;
+use crate::settings::Settings;
+use crate::snapshot::SnapshotCell;
+use crate::stats::Stats;
+use crate::tls::{Identity, IdentityCell};
+use crate::workers::Workers;
+
+/// What a gateway is put together from.
+pub struct GatewayParts {
+    /// Addresses, limits, times.
+    pub settings: Settings,
+    /// The node's clock.
+    pub clock: Clock,
+    /// Global configuration; it may still be empty.
+    pub snapshot: Arc<SnapshotCell>,
+    /// The authentication certificate for other security servers; it may still be empty, and may be
+    /// exchanged at any time.
+    pub identity: Arc<IdentityCell>,
+    /// The internal TLS certificate, shown to information systems; without it there is no HTTPS for
+    /// them.
+    pub internal: Option<Identity>,
+    /// Signs messages.
+    pub signer: Arc<dyn Signer>,
+    /// Keeps messages.
+    pub log: Arc<dyn MessageLog>,
+    /// Knows clients, services and access rights.
+    pub directory: Arc<dyn NodeDirectory>,
+    /// OCSP responses of own certificates.
+    pub own_ocsp: Arc<OwnResponses>,
+    /// OCSP responses of other security servers.
+    pub peer_ocsp: Arc<PeerResponses>,
+}
+
+/// The data plane of a security server.
+pub struct Gateway;
+
+/// A gateway that serves. Dropping it without [`stop`](Self::stop) cuts running exchanges off.
+pub struct RunningGateway {
+    workers: Workers,
+    stats: Arc<Stats>,
+}
+
+impl Gateway {
+    /// Binds the addresses and begins to serve.
+    ///
+    /// # Errors
+    /// An address that cannot be bound; its text names the address.
+    pub fn start(parts: GatewayParts) -> io::Result<RunningGateway> {
+        let GatewayParts {
+            settings,
+            clock,
+            snapshot,
+            identity,
+            internal,
+            signer,
+            log,
+            directory,
+            own_ocsp,
+            peer_ocsp,
+        } = parts;
+        let stats = Arc::new(Stats::default());
+        let node = Arc::new(Node {
+            signatures: VerifiedSignatures::new(settings.remembered_signatures),
+            settings,
+            clock,
+            snapshot,
+            identity,
+            internal,
+            signer,
+            log,
+            directory,
+            own_ocsp,
+            peer_ocsp,
+            health: Health::default(),
+            stats: Arc::clone(&stats),
+        });
+        let workers = Workers::start(&node)?;
+        Ok(RunningGateway { workers, stats })
+    }
+}
+
+impl RunningGateway {
+    /// Counters, to be read at any time.
+    pub fn stats(&self) -> Arc<Stats> {
+        Arc::clone(&self.stats)
+    }
+
+    /// Stops accepting, lets running exchanges finish within [`Settings::stop_timeout`], then returns.
+    pub async fn stop(self) {
+        self.workers.stop().await;
+    }
+}

@@ -1,0 +1,56 @@
+//! Counters of a running gateway, for monitoring and for benchmarks.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Counts since the start. Each is exact; together they are no snapshot of one moment.
+        #[derive(Debug, Default)]
+        pub struct Stats {
+            $($name: Counter,)*
+        }
+
+        /// The counts at one reading.
+        #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Serialize)]
+        pub struct Counts {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Stats {
+            /// Reads all counters.
+            pub fn read(&self) -> Counts {
+                Counts { $($name: self.$name.0.load(Ordering::Relaxed),)* }
+            }
+
+            $(pub(crate) fn $name(&self) {
+                self.$name.0.fetch_add(1, Ordering::Relaxed);
+            })*
+        }
+    };
+}
+
+#[derive(Debug, Default)]
+struct Counter(AtomicU64);
+
+counters! {
+    /// Calls of own information systems that were answered by the provider.
+    consumer_exchanges,
+    /// Calls of other servers that were answered with a service's response.
+    provider_exchanges,
+    /// Calls that were refused or failed here.
+    faults_made,
+    /// Calls that ended with a fault of the other server.
+    faults_received,
+    /// TLS connections made to other servers.
+    peer_connections,
+    /// Of them, those that resumed a TLS session.
+    peer_resumptions,
+    /// Messages that went over a connection that was open already.
+    peer_reuses,
+    /// Chains and OCSP responses of other servers that were validated; the rest was still valid.
+    peer_validations,
+    /// Messages received with a signature that verified.
+    signatures_verified,
+    /// Of them, those that shared a signature document that had been verified before.
+    signatures_remembered,
+}

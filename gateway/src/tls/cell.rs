@@ -1,0 +1,61 @@
+//! The authentication identity in use; it can be exchanged while the gateway runs.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use certs::certificate::Certificate;
+use rustls::client::Resumption;
+
+use super::{Identity, IdentityError, peer_acceptor, peer_connector};
+use crate::snapshot::SnapshotCell;
+
+/// TLS sessions with peers that are remembered for resumption.
+const SESSIONS: usize = 4096;
+
+/// Both directions of TLS with other security servers under one authentication certificate.
+pub(crate) struct PeerTls {
+    pub(crate) acceptor: Arc<rustls::ServerConfig>,
+    pub(crate) connector: Arc<rustls::ClientConfig>,
+    pub(crate) chain: Vec<Certificate>,
+}
+
+/// Holds the authentication certificate, its chain and key. Running connections keep what they began
+/// with; sessions of an exchanged identity are not resumed.
+pub struct IdentityCell {
+    snapshot: Arc<SnapshotCell>,
+    current: ArcSwapOption<PeerTls>,
+}
+
+impl IdentityCell {
+    /// A cell without identity: no message is taken or sent until there is one.
+    pub fn new(snapshot: Arc<SnapshotCell>) -> Self {
+        Self { snapshot, current: ArcSwapOption::empty() }
+    }
+
+    /// Uses this identity from the next connection on.
+    ///
+    /// # Errors
+    /// When a certificate of the chain cannot be read.
+    pub fn store(&self, identity: &Identity) -> Result<(), IdentityError> {
+        let chain = identity.chain().iter().map(|der| {
+            Certificate::from_der(der.clone()).map_err(|error| IdentityError::Certificate(error.to_string()))
+        });
+        let chain = chain.collect::<Result<_, _>>()?;
+        let mut acceptor = peer_acceptor(identity, Arc::clone(&self.snapshot));
+        acceptor.session_storage = rustls::server::ServerSessionMemoryCache::new(SESSIONS);
+        let mut connector = peer_connector(identity);
+        connector.resumption = Resumption::in_memory_sessions(SESSIONS);
+        let tls = PeerTls { acceptor: Arc::new(acceptor), connector: Arc::new(connector), chain };
+        self.current.store(Some(Arc::new(tls)));
+        Ok(())
+    }
+
+    /// Uses none: the certificate was revoked or taken out of use.
+    pub fn clear(&self) {
+        self.current.store(None);
+    }
+
+    pub(crate) fn load(&self) -> Option<Arc<PeerTls>> {
+        self.current.load_full()
+    }
+}
