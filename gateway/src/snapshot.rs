@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
+use certs::trust::TrustStore;
 use protocol::configuration::{CertificateHashes, GlobalConfiguration, RegisteredServer};
 use tokio::sync::watch;
 
@@ -15,14 +16,18 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub struct Snapshot {
     generation: u64,
-    configuration: Arc<GlobalConfiguration>,
+    trust: TrustStore,
 }
 
 impl Snapshot {
-    /// A snapshot of a configuration; parses what is looked up often.
+    /// A snapshot of a configuration; parses its certificates, and logs those that cannot be read.
     pub fn new(configuration: Arc<GlobalConfiguration>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self { generation: NEXT.fetch_add(1, Ordering::Relaxed), configuration }
+        let trust = TrustStore::new(configuration);
+        for problem in trust.problems() {
+            tracing::warn!(problem, "the global configuration has something that cannot be read");
+        }
+        Self { generation: NEXT.fetch_add(1, Ordering::Relaxed), trust }
     }
 
     /// A number that no other snapshot of this process has; later snapshots have greater ones.
@@ -32,12 +37,17 @@ impl Snapshot {
 
     /// The parameters.
     pub fn configuration(&self) -> &GlobalConfiguration {
-        &self.configuration
+        self.trust.configuration()
+    }
+
+    /// Its certification, OCSP and time-stamping services, parsed.
+    pub fn trust(&self) -> &TrustStore {
+        &self.trust
     }
 
     /// The server that an authentication certificate is registered to, in any known instance.
     pub fn server_of(&self, hashes: &CertificateHashes) -> Option<&RegisteredServer> {
-        self.configuration.server_of_certificate(hashes)
+        self.configuration().server_of_certificate(hashes)
     }
 }
 
