@@ -38,6 +38,8 @@ pub struct Instance {
     /// From `fetchinterval-params.xml`, seconds; 1200 unless it says otherwise, never below 60.
     pub ocsp_fetch_interval: u64,
     expires: Arc<AtomicI64>,
+    /// Who besides the owners of servers may read all monitoring data.
+    pub monitoring_client: Option<ClientId>,
     /// Version of the configuration it was read from, 2 to 6.
     pub version: u8,
     servers_by_client: HashMap<ClientId, Vec<usize>>,
@@ -277,6 +279,7 @@ impl Instance {
             node_classes: None,
             verify_next_update: true,
             ocsp_fetch_interval: 1200,
+            monitoring_client: None,
             expires: Arc::new(AtomicI64::new(expires.millis())),
             version,
             servers_by_client,
@@ -294,6 +297,11 @@ impl Instance {
     /// earlier time is ignored.
     pub fn renew(&self, expires: UtcTime) {
         self.expires.fetch_max(expires.millis(), Ordering::Relaxed);
+    }
+
+    /// Brings the expiry forward, when another file of the instance ends earlier.
+    pub(super) fn limit_expiry(&self, expires: UtcTime) {
+        self.expires.fetch_min(expires.millis(), Ordering::Relaxed);
     }
 
     /// The servers that have this exact client as owner or client.

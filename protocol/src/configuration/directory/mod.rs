@@ -1,0 +1,134 @@
+//! The signed directory: which parts a configuration has, their digests, and until when it holds (§4).
+//!
+//! [`SignedDirectory::parse`] only splits the document; nothing in it is believed until
+//! [`verify`](SignedDirectory::verify) gave a [`Directory`]. The signed octets are kept as they came.
+
+mod headers;
+mod read;
+mod write;
+
+use crate::digest::Digest;
+use crate::signature::{SignatureAlgorithm, SignatureScheme};
+use crate::time::UtcTime;
+
+use super::ConfigurationError;
+use super::node_classes;
+
+pub use read::SignedDirectory;
+pub use write::{assemble, content};
+
+/// Content identifier of the private parameters.
+pub const PRIVATE_PARAMETERS: &str = "PRIVATE-PARAMETERS";
+/// Content identifier of the shared parameters.
+pub const SHARED_PARAMETERS: &str = "SHARED-PARAMETERS";
+/// Content identifier of the monitoring client.
+pub const MONITORING: &str = "MONITORING";
+/// Content identifier of the OCSP fetch interval.
+pub const FETCH_INTERVAL: &str = "FETCHINTERVAL";
+/// Content identifier of the switch for `nextUpdate`.
+pub const NEXT_UPDATE: &str = "NEXTUPDATE";
+
+/// File name of the private parameters in a local copy.
+pub const PRIVATE_PARAMETERS_FILE: &str = "private-params.xml";
+/// File name of the shared parameters in a local copy.
+pub const SHARED_PARAMETERS_FILE: &str = "shared-params.xml";
+
+/// Largest directory that is read, bytes.
+pub const DIRECTORY_LIMIT: usize = 1024 * 1024;
+
+/// A directory whose signature was verified.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Directory {
+    /// Until when the configuration holds.
+    pub expires: UtcTime,
+    /// Version of the parameters, 2 to 6.
+    pub version: u8,
+    /// The parts in the order of the directory.
+    pub parts: Vec<Part>,
+}
+
+/// A part as a directory lists it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Part {
+    /// What it is; none for an anonymous part.
+    pub content_identifier: Option<String>,
+    /// The instance it is about.
+    pub instance: Option<String>,
+    /// Where to fetch it, relative to the directory's own URL.
+    pub location: String,
+    /// A name that the directory proposes for the local copy.
+    pub file_name: Option<String>,
+    /// The digest of its bytes.
+    pub digest: Digest,
+}
+
+impl Directory {
+    /// The first part with this content identifier.
+    pub fn part(&self, content_identifier: &str) -> Option<&Part> {
+        self.parts.iter().find(|part| part.content_identifier.as_deref() == Some(content_identifier))
+    }
+}
+
+impl Part {
+    /// Whether this is the part with this content identifier.
+    pub fn is(&self, content_identifier: &str) -> bool {
+        self.content_identifier.as_deref() == Some(content_identifier)
+    }
+
+    /// Its name in a local copy (§4.8).
+    ///
+    /// # Errors
+    /// When the name is not plain: it must not leave its folder, hide, or pass for a file of ours.
+    pub fn local_name(&self) -> Result<&str, ConfigurationError> {
+        let name = match self.content_identifier.as_deref() {
+            Some(PRIVATE_PARAMETERS) => PRIVATE_PARAMETERS_FILE,
+            Some(SHARED_PARAMETERS) => SHARED_PARAMETERS_FILE,
+            Some(MONITORING) => "monitoring-params.xml",
+            Some(FETCH_INTERVAL) => "fetchinterval-params.xml",
+            Some(NEXT_UPDATE) => "nextupdate-params.xml",
+            Some(node_classes::CONTENT_IDENTIFIER) => node_classes::FILE_NAME,
+            _ => {
+                let path = self.location.split(['?', '#']).next().unwrap_or_default();
+                self.file_name.as_deref().unwrap_or(path.rsplit('/').next().unwrap_or_default())
+            }
+        };
+        let plain = !name.is_empty()
+            && name.len() <= 200
+            && !name.starts_with('.')
+            && !name.ends_with(".metadata")
+            && name
+                .chars()
+                .all(|character| !character.is_control() && !matches!(character, '/' | '\\' | ':' | '%'));
+        if plain { Ok(name) } else { Err(ConfigurationError::FileName(name.chars().take(80).collect())) }
+    }
+
+    /// Checks fetched bytes against the announced digest.
+    ///
+    /// # Errors
+    /// `global_conf_part_downloaded_file_integrity_failure`.
+    pub fn check(&self, bytes: &[u8]) -> Result<(), ConfigurationError> {
+        if self.digest.algorithm().digest(bytes) == self.digest {
+            Ok(())
+        } else {
+            let name = self.content_identifier.as_deref().unwrap_or(&self.location);
+            Err(ConfigurationError::PartDigest(name.chars().take(200).collect()))
+        }
+    }
+}
+
+/// Verifies a signature over configuration: certificate in DER, algorithm, signed octets, value. RSA
+/// values are as they are, ECDSA values are DER. The certificate is only a holder of its key: it may be
+/// expired, and nobody needs to have issued it (§4.5).
+pub type Verifier<'a> = dyn Fn(&[u8], SignatureAlgorithm, &[u8], &[u8]) -> bool + 'a;
+
+/// Whether configuration may be signed this way: everything named but SHA-1 (§4.7).
+fn is_acceptable(algorithm: SignatureAlgorithm) -> bool {
+    match algorithm.scheme {
+        SignatureScheme::RsaPkcs1 | SignatureScheme::RsaPss | SignatureScheme::Ecdsa => {
+            algorithm.digest != crate::digest::DigestAlgorithm::Sha1
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

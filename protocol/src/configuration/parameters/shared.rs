@@ -1,0 +1,184 @@
+//! Shared parameters: members, servers and trust services of an instance (§6).
+
+use std::collections::HashMap;
+
+use super::super::writer::Writer;
+use super::super::{ApprovedCa, CaCertificate, ConfigurationError, CostType, SharedParameters};
+use super::{check_version, read};
+use crate::id::ClientId;
+
+/// Reads shared parameters by the schema of this version.
+///
+/// # Errors
+/// `malformed_global_conf` for a version that is unknown and whatever the schema refuses: elements of
+/// later versions, references to ids that do not exist, and so on.
+pub fn parse(bytes: &[u8], version: u8) -> Result<SharedParameters, ConfigurationError> {
+    check_version(version)?;
+    read::shared(bytes, version).map_err(ConfigurationError::Schema)
+}
+
+/// Writes shared parameters in this version; what the version does not know is left out.
+///
+/// Of the certificate hashes of a server only those are written whose length fits the version: SHA-1 in
+/// version 2, SHA-256 later (§6.5). So one value with both kinds serves all versions.
+///
+/// # Errors
+/// For a version that is unknown; when version 3 or later has no source; when a server has an owner or
+/// a client that is not among the members.
+pub fn write(parameters: &SharedParameters, version: u8) -> Result<Vec<u8>, ConfigurationError> {
+    check_version(version)?;
+    let unwritable = |why: String| Err(ConfigurationError::Unwritable(why));
+    let mut writer = Writer::document("conf");
+    writer.text("instanceIdentifier", &parameters.instance);
+    if version > 2 {
+        if parameters.sources.is_empty() {
+            return unwritable("no source".to_owned());
+        }
+        for source in &parameters.sources {
+            writer.start("source");
+            writer.text("address", &source.address);
+            for certificate in &source.internal_verification_certs {
+                writer.base64("internalVerificationCert", certificate);
+            }
+            for certificate in &source.external_verification_certs {
+                writer.base64("externalVerificationCert", certificate);
+            }
+            writer.end();
+        }
+    }
+    for ca in &parameters.approved_cas {
+        approved_ca(&mut writer, ca, version);
+    }
+    for service in &parameters.timestamping_services {
+        writer.start("approvedTSA");
+        writer.text("name", &service.name);
+        writer.text("url", &service.url);
+        writer.base64("cert", &service.certificate);
+        cost(&mut writer, service.cost, version);
+        writer.end();
+    }
+    let ids = members(&mut writer, parameters, version);
+    for server in &parameters.servers {
+        let owner = ClientId::from(server.id.owner().clone());
+        let Some(id) = ids.get(&owner) else { return unwritable(format!("unknown owner of {}", server.id)) };
+        writer.start("securityServer");
+        writer.text("owner", id);
+        writer.text("serverCode", server.id.code());
+        if let Some(address) = &server.address {
+            writer.text("address", address);
+        }
+        let length = if version == 2 { 20 } else { 32 };
+        for hash in server.certificate_hashes.iter().filter(|hash| hash.len() == length) {
+            writer.base64("authCertHash", hash);
+        }
+        for client in server.clients.iter().filter(|client| **client != owner) {
+            let Some(id) = ids.get(client) else {
+                return unwritable(format!("unknown client {client} of {}", server.id));
+            };
+            writer.text("client", id);
+        }
+        if let (5.., Some(message)) = (version, &server.maintenance) {
+            writer.start("inMaintenanceMode");
+            if !message.is_empty() {
+                writer.text("message", message);
+            }
+            writer.end();
+        }
+        writer.end();
+    }
+    for group in &parameters.groups {
+        writer.start("globalGroup");
+        writer.text("groupCode", group.id.code());
+        writer.text("description", &group.description);
+        for member in &group.members {
+            writer.client_id("groupMember", member);
+        }
+        writer.end();
+    }
+    writer.start("globalSettings");
+    for (code, description) in &parameters.member_classes {
+        member_class(&mut writer, code, description);
+    }
+    writer.text("ocspFreshnessSeconds", &parameters.ocsp_freshness_seconds.to_string());
+    Ok(writer.finish())
+}
+
+fn approved_ca(writer: &mut Writer, ca: &ApprovedCa, version: u8) {
+    writer.start("approvedCA");
+    writer.text("name", &ca.name);
+    writer.text("authenticationOnly", if ca.authentication_only { "true" } else { "false" });
+    ca_certificate(writer, "topCA", &ca.top, version);
+    for intermediate in &ca.intermediates {
+        ca_certificate(writer, "intermediateCA", intermediate, version);
+    }
+    writer.text("certificateProfileInfo", &ca.certificate_profile);
+    if let (3.., Some(directory)) = (version, &ca.acme_directory) {
+        writer.start("acmeServer");
+        writer.text("directoryURL", directory);
+        writer.end();
+    }
+    writer.end();
+}
+
+fn ca_certificate(writer: &mut Writer, name: &str, ca: &CaCertificate, version: u8) {
+    writer.start(name);
+    writer.base64("cert", &ca.certificate);
+    for responder in &ca.ocsp {
+        writer.start("ocsp");
+        writer.text("url", &responder.url);
+        if let Some(certificate) = &responder.certificate {
+            writer.base64("cert", certificate);
+        }
+        cost(writer, responder.cost, version);
+        writer.end();
+    }
+    writer.end();
+}
+
+fn cost(writer: &mut Writer, cost: CostType, version: u8) {
+    if version >= 6 {
+        let name = match cost {
+            CostType::Free => "FREE",
+            CostType::Paid => "PAID",
+            CostType::Undefined => "UNDEFINED",
+        };
+        writer.text("costType", name);
+    }
+}
+
+fn member_class(writer: &mut Writer, code: &str, description: &str) {
+    writer.start("memberClass");
+    writer.text("code", code);
+    writer.text("description", description);
+    writer.end();
+}
+
+/// Writes the members and gives the ids that stand for them and their subsystems.
+fn members(writer: &mut Writer, parameters: &SharedParameters, version: u8) -> HashMap<ClientId, String> {
+    let descriptions: HashMap<&str, &str> =
+        parameters.member_classes.iter().map(|(code, text)| (code.as_str(), text.as_str())).collect();
+    let mut ids = HashMap::new();
+    for member in &parameters.members {
+        let id = format!("id{}", ids.len());
+        writer.start_with("member", &[("id", &id)]);
+        let class = member.id.class();
+        member_class(writer, class, descriptions.get(class).copied().unwrap_or_default());
+        writer.text("memberCode", member.id.code());
+        writer.text("name", &member.name);
+        ids.insert(ClientId::from(member.id.clone()), id);
+        for subsystem in &member.subsystems {
+            let id = format!("id{}", ids.len());
+            writer.start_with("subsystem", &[("id", &id)]);
+            writer.text("subsystemCode", &subsystem.code);
+            if let (5.., Some(name)) = (version, &subsystem.name) {
+                writer.text("subsystemName", name);
+            }
+            writer.end();
+            if let Ok(client) = ClientId::new(member.id.clone(), Some(&subsystem.code)) {
+                ids.insert(client, id);
+            }
+        }
+        writer.end();
+    }
+    ids
+}
