@@ -11,6 +11,7 @@ pub mod ocsp;
 mod pem;
 pub mod profile;
 pub mod request;
+pub mod self_signed;
 pub mod timestamp;
 pub mod token;
 pub mod trust;
