@@ -6,6 +6,7 @@ mod asn1;
 pub mod ca;
 pub mod certificate;
 pub mod evidence;
+mod files;
 pub mod key;
 pub mod ocsp;
 mod pem;

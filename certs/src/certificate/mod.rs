@@ -16,6 +16,7 @@ use protocol::signature::SignatureAlgorithm;
 use protocol::time::UtcTime;
 
 pub use name::DistinguishedName;
+pub(crate) use parse::{SignedParts, extensions as read_extensions};
 
 use crate::key::{SignatureForm, public_key_bits, verify};
 
@@ -43,15 +44,15 @@ struct Parsed {
 
 /// The extensions that matter here.
 #[derive(Clone, Debug, Default)]
-struct Extensions {
-    key_usage: Option<KeyUsage>,
-    extended_key_usage: Option<ExtendedKeyUsage>,
-    basic_constraints: Option<BasicConstraints>,
+pub(crate) struct Extensions {
+    pub(crate) key_usage: Option<KeyUsage>,
+    pub(crate) extended_key_usage: Option<ExtendedKeyUsage>,
+    pub(crate) basic_constraints: Option<BasicConstraints>,
     has_name_constraints: bool,
     has_policy_constraints: bool,
     unknown_critical: Option<String>,
     subject_key_id: Option<Vec<u8>>,
-    dns_names: Vec<String>,
+    pub(crate) dns_names: Vec<String>,
     ocsp_url: Option<String>,
 }
 

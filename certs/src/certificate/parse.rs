@@ -22,7 +22,7 @@ pub(super) fn certificate(der: Bytes) -> Result<Parsed, CertificateError> {
     if der.len() > LONGEST_CERTIFICATE {
         return Err(CertificateError::TooLong);
     }
-    let outer = Outer::read(&der).map_err(|_| CertificateError::Malformed)?;
+    let outer = SignedParts::read(&der).ok_or(CertificateError::Malformed)?;
     let (rest, certificate) = X509Certificate::from_der(&der).map_err(|_| CertificateError::Malformed)?;
     let tbs = &certificate.tbs_certificate;
     let serial = tbs.raw_serial();
@@ -35,7 +35,7 @@ pub(super) fn certificate(der: Bytes) -> Result<Parsed, CertificateError> {
     let name =
         |raw: &[u8]| DistinguishedName::from_der(raw.to_vec()).map_err(|_| CertificateError::MalformedName);
     Ok(Parsed {
-        tbs: outer.tbs,
+        tbs: outer.range,
         algorithm: algorithm_of_identifier(outer.algorithm),
         signature: outer.signature.to_vec(),
         subject: name(tbs.subject.as_raw())?,
@@ -50,29 +50,39 @@ pub(super) fn certificate(der: Bytes) -> Result<Parsed, CertificateError> {
     })
 }
 
-/// The three parts of a certificate as octets: what is signed, how, and the signature.
-struct Outer<'a> {
-    tbs: std::ops::Range<usize>,
-    algorithm: &'a [u8],
-    signature: &'a [u8],
+/// The three parts of something signed by a CA or by its own key: content, algorithm, signature.
+pub(crate) struct SignedParts<'a> {
+    /// Where the content is within the whole.
+    pub(crate) range: std::ops::Range<usize>,
+    /// What is signed, with its tag.
+    pub(crate) content: &'a [u8],
+    /// The `AlgorithmIdentifier` in DER.
+    pub(crate) algorithm: &'a [u8],
+    /// The octets of the signature.
+    pub(crate) signature: &'a [u8],
 }
 
-impl<'a> Outer<'a> {
-    fn read(der: &'a [u8]) -> der::Result<Self> {
-        let mut reader = SliceReader::new(der)?;
-        let head = der::Header::decode(&mut reader)?;
-        head.tag.assert_eq(der::Tag::Sequence)?;
-        let start = usize::try_from(reader.position())?;
-        let tbs = reader.tlv_bytes()?;
-        let algorithm = reader.tlv_bytes()?;
-        let signature = der::asn1::BitStringRef::decode(&mut reader)?;
-        let signature = signature.as_bytes().ok_or(der::ErrorKind::Failed)?;
-        let end = start.checked_add(tbs.len()).ok_or(der::ErrorKind::Overflow)?;
-        reader.finish(Self { tbs: start..end, algorithm, signature })
+impl<'a> SignedParts<'a> {
+    /// Takes a `SEQUENCE { content, algorithm, signature }` apart. The content is taken as it stands.
+    pub(crate) fn read(der: &'a [u8]) -> Option<Self> {
+        let read = || -> der::Result<Self> {
+            let mut reader = SliceReader::new(der)?;
+            let head = der::Header::decode(&mut reader)?;
+            head.tag.assert_eq(der::Tag::Sequence)?;
+            let start = usize::try_from(reader.position())?;
+            let content = reader.tlv_bytes()?;
+            let algorithm = reader.tlv_bytes()?;
+            let signature = der::asn1::BitStringRef::decode(&mut reader)?;
+            let signature = signature.as_bytes().ok_or(der::ErrorKind::Failed)?;
+            let end = start.checked_add(content.len()).ok_or(der::ErrorKind::Overflow)?;
+            reader.finish(Self { range: start..end, content, algorithm, signature })
+        };
+        read().ok()
     }
 }
 
-fn extensions(all: &[X509Extension<'_>]) -> Result<Extensions, CertificateError> {
+/// Reads the extensions of a certificate or those that a request asks for.
+pub(crate) fn extensions(all: &[X509Extension<'_>]) -> Result<Extensions, CertificateError> {
     let mut found = Extensions::default();
     for (index, extension) in all.iter().enumerate() {
         if all.iter().take(index).any(|earlier| earlier.oid == extension.oid) {

@@ -1,1 +1,0 @@
-//! The software token: keys encrypted at rest under a PIN.
