@@ -1,0 +1,548 @@
+//! What a message record, a signature and a time-stamp hold, as octets and as values.
+//!
+//! Everything costly is computed in [`Prepared::new`], on the thread of the caller: digests, salt and
+//! encoding. The committer only copies and hashes a few octets per record.
+
+use bytes::Bytes;
+use gateway::ports::{Direction, LogEntry, Side, Signed};
+use protocol::digest::DigestAlgorithm;
+use protocol::id::{ClientId, MemberId, ServiceId};
+use protocol::time::UtcTime;
+
+use super::format::{Fields, put_long};
+use super::merkle::{Hash, digest};
+
+/// A SHA-512.
+pub(super) type Long = [u8; 64];
+
+const ABSENT: u16 = u16::MAX;
+const ABSENT_LONG: u32 = u32::MAX;
+const DETAILS_VERSION: u8 = 1;
+const FLAG_REDUCED: u8 = 1;
+const FLAG_RESULT: u8 = 2;
+const FLAG_CHAIN: u8 = 4;
+const FLAG_TRUNCATED: u8 = 8;
+
+/// SHA-512 of `bytes`.
+pub(super) fn sha512(bytes: &[u8]) -> Long {
+    DigestAlgorithm::Sha512.digest(bytes).bytes().try_into().unwrap_or([0; 64])
+}
+
+/// First eight octets of the SHA-256 of a message id: what the index of ids is sorted by.
+pub(super) fn id_hash(message_id: &str) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = digest(&[message_id.as_bytes()]);
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// How a record keeps the body.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BodyForm {
+    /// The message had none.
+    None = 0,
+    /// In the record.
+    Inline = 1,
+    /// In a file of its own.
+    OwnFile = 2,
+    /// Only length and SHA-512.
+    DigestOnly = 3,
+    /// Left out by the body switches.
+    SwitchedOff = 4,
+}
+
+impl BodyForm {
+    fn from_number(number: u8) -> Option<Self> {
+        [Self::None, Self::Inline, Self::OwnFile, Self::DigestOnly, Self::SwitchedOff]
+            .into_iter()
+            .find(|form| *form as u8 == number)
+    }
+}
+
+/// What is known of a message without opening its content.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Details {
+    /// The node's part.
+    pub side: Side,
+    /// Request or response.
+    pub direction: Direction,
+    /// The calling client.
+    pub client: ClientId,
+    /// The called service.
+    pub service: ServiceId,
+    /// `x-road-id`.
+    pub message_id: String,
+    /// `x-road-request-id`.
+    pub request_id: String,
+    /// How the body is kept.
+    pub body: BodyForm,
+    /// Length of the body as it was sent.
+    pub body_length: u64,
+    /// SHA-512 of the body, when only that is kept.
+    pub body_digest: Option<[u8; 64]>,
+    /// The body kept is only the first part of what was sent.
+    pub truncated: bool,
+    /// The message was reduced to its protocol headers by the body switches.
+    pub reduced: bool,
+    /// The signature is over a hash chain result.
+    pub has_result: bool,
+    /// The message has a hash chain.
+    pub has_chain: bool,
+}
+
+impl Details {
+    /// Whose record it is: the client on the consumer's side, else the service's provider.
+    pub fn owner(&self) -> &ClientId {
+        match self.side {
+            Side::Consumer => &self.client,
+            Side::Provider => self.service.provider(),
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let flag = |set, flag| if set { flag } else { 0 };
+        let flags = flag(self.reduced, FLAG_REDUCED)
+            | flag(self.has_result, FLAG_RESULT)
+            | flag(self.has_chain, FLAG_CHAIN)
+            | flag(self.truncated, FLAG_TRUNCATED);
+        let mut to = Vec::with_capacity(256);
+        to.push(DETAILS_VERSION);
+        to.push(match self.side {
+            Side::Consumer => 0,
+            Side::Provider => 1,
+        });
+        to.push(match self.direction {
+            Direction::Request => 0,
+            Direction::Response => 1,
+        });
+        to.push(self.body as u8);
+        to.push(flags);
+        to.extend_from_slice(&self.body_length.to_le_bytes());
+        let digest = self.body_digest.as_ref().map_or(&[][..], |digest| digest);
+        to.push(digest.len() as u8);
+        to.extend_from_slice(digest);
+        put_client(&mut to, &self.client);
+        put_service(&mut to, &self.service);
+        put_text(&mut to, Some(&self.message_id));
+        put_text(&mut to, Some(&self.request_id));
+        to
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields(bytes);
+        if fields.u8()? != DETAILS_VERSION {
+            return None;
+        }
+        let side = match fields.u8()? {
+            0 => Side::Consumer,
+            1 => Side::Provider,
+            _ => return None,
+        };
+        let direction = match fields.u8()? {
+            0 => Direction::Request,
+            1 => Direction::Response,
+            _ => return None,
+        };
+        let body = BodyForm::from_number(fields.u8()?)?;
+        let flags = fields.u8()?;
+        let body_length = fields.u64()?;
+        let body_digest = match fields.u8()? {
+            0 => None,
+            64 => Some(fields.array()?),
+            _ => return None,
+        };
+        let client = client(&mut fields)?;
+        let service = service(&mut fields)?;
+        let message_id = text(&mut fields)??.to_owned();
+        let request_id = text(&mut fields)??.to_owned();
+        fields.0.is_empty().then_some(Self {
+            side,
+            direction,
+            client,
+            service,
+            message_id,
+            request_id,
+            body,
+            body_length,
+            body_digest,
+            truncated: flags & FLAG_TRUNCATED != 0,
+            reduced: flags & FLAG_REDUCED != 0,
+            has_result: flags & FLAG_RESULT != 0,
+            has_chain: flags & FLAG_CHAIN != 0,
+        })
+    }
+}
+
+fn put_text(to: &mut Vec<u8>, text: Option<&str>) {
+    match text {
+        None => to.extend_from_slice(&ABSENT.to_le_bytes()),
+        Some(text) => {
+            // Identifiers come from message heads and are far shorter; `Prepared::new` checks.
+            to.extend_from_slice(&(text.len() as u16).to_le_bytes());
+            to.extend_from_slice(text.as_bytes());
+        }
+    }
+}
+
+/// Outer `None`: malformed. Inner `None`: absent.
+fn text<'a>(fields: &mut Fields<'a>) -> Option<Option<&'a str>> {
+    match fields.u16()? {
+        ABSENT => Some(None),
+        length => Some(Some(str::from_utf8(fields.take(usize::from(length))?).ok()?)),
+    }
+}
+
+fn put_client(to: &mut Vec<u8>, client: &ClientId) {
+    let member = client.member();
+    for part in [member.instance(), member.class(), member.code()] {
+        put_text(to, Some(part));
+    }
+    put_text(to, client.subsystem());
+}
+
+fn client(fields: &mut Fields<'_>) -> Option<ClientId> {
+    let member = MemberId::new(text(fields)??, text(fields)??, text(fields)??).ok()?;
+    ClientId::new(member, text(fields)?).ok()
+}
+
+fn put_service(to: &mut Vec<u8>, service: &ServiceId) {
+    put_client(to, service.provider());
+    put_text(to, Some(service.code()));
+    put_text(to, service.version());
+}
+
+fn service(fields: &mut Fields<'_>) -> Option<ServiceId> {
+    let provider = client(fields)?;
+    ServiceId::new(provider, text(fields)??, text(fields)?).ok()
+}
+
+/// A client as it stands in records and among the names of an index.
+pub(super) fn client_name(id: &ClientId) -> Vec<u8> {
+    let mut name = Vec::with_capacity(64);
+    put_client(&mut name, id);
+    name
+}
+
+/// A service as it stands in records and among the names of an index.
+pub(super) fn service_name(id: &ServiceId) -> Vec<u8> {
+    let mut name = Vec::with_capacity(80);
+    put_service(&mut name, id);
+    name
+}
+
+/// The service of a name in an index.
+pub(super) fn service_of_name(name: &[u8]) -> Option<ServiceId> {
+    let mut fields = Fields(name);
+    service(&mut fields).filter(|_| fields.0.is_empty())
+}
+
+/// Body octets that are kept.
+#[derive(Clone, Debug)]
+pub(super) enum KeptBody {
+    /// Nothing.
+    None,
+    /// In the record.
+    Inline(Bytes),
+    /// In a file that the committer gives its final name: length and SHA-256 of it.
+    OwnFile { path: std::path::PathBuf, length: u64, digest: Hash },
+}
+
+/// The parts that messages of one batch share.
+#[derive(Clone, Debug)]
+pub(super) struct SharedSignature {
+    pub(super) document: Bytes,
+    pub(super) result: Option<Bytes>,
+    pub(super) document_digest: Long,
+    pub(super) result_digest: Long,
+}
+
+impl SharedSignature {
+    /// Digests the shared parts, unless this thread did so a moment ago for another of the batch.
+    fn of(signed: &Signed) -> Self {
+        thread_local! {
+            // The clones keep the octets alive, so the same address means the same octets.
+            static LAST: std::cell::RefCell<Option<SharedSignature>> = const { std::cell::RefCell::new(None) };
+        }
+        let same = |a: &Bytes, b: &Bytes| a.as_ptr() == b.as_ptr() && a.len() == b.len();
+        LAST.with_borrow_mut(|last| match last {
+            Some(known)
+                if same(&known.document, &signed.document)
+                    && match (&known.result, &signed.hash_chain_result) {
+                        (Some(a), Some(b)) => same(a, b),
+                        (None, None) => true,
+                        _ => false,
+                    } =>
+            {
+                known.clone()
+            }
+            _ => {
+                let new = Self {
+                    document: signed.document.clone(),
+                    result: signed.hash_chain_result.clone(),
+                    document_digest: sha512(&signed.document),
+                    result_digest: sha512(signed.hash_chain_result.as_deref().unwrap_or_default()),
+                };
+                *last = Some(new.clone());
+                new
+            }
+        })
+    }
+
+    /// Payload of the signature frame.
+    pub(super) fn encode(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.document_digest);
+        put_long(to, &self.document);
+        match &self.result {
+            None => to.extend_from_slice(&ABSENT_LONG.to_le_bytes()),
+            Some(result) => put_long(to, result),
+        }
+    }
+
+    pub(super) fn decode(payload: &Bytes) -> Option<Self> {
+        let mut fields = Fields(payload);
+        let document_digest = fields.array()?;
+        let document = payload.slice_ref(fields.long()?);
+        let result = optional(&mut fields)?.map(|result| payload.slice_ref(result));
+        let result_digest = sha512(result.as_deref().unwrap_or_default());
+        let whole = fields.0.is_empty() && sha512(&document) == document_digest;
+        whole.then_some(Self { document, result, document_digest, result_digest })
+    }
+}
+
+/// Outer `None`: malformed. Inner `None`: absent.
+fn optional<'a>(fields: &mut Fields<'a>) -> Option<Option<&'a [u8]>> {
+    match fields.u32()? {
+        ABSENT_LONG => Some(None),
+        length => Some(Some(fields.take(usize::try_from(length).ok()?)?)),
+    }
+}
+
+/// A message that is ready to be written.
+pub(super) struct Prepared {
+    pub(super) time: i64,
+    pub(super) details: Vec<u8>,
+    pub(super) client: Vec<u8>,
+    pub(super) service: Vec<u8>,
+    pub(super) flags: u8,
+    pub(super) id_hash: u64,
+    pub(super) message: Bytes,
+    pub(super) chain: Option<Bytes>,
+    pub(super) body: KeptBody,
+    pub(super) signature: SharedSignature,
+    salt: [u8; 16],
+    pub(super) commitment: Hash,
+}
+
+impl Prepared {
+    /// `entry` gives everything but message and body, which may have been reduced: `details` tells.
+    /// `None` if a name is too long for a record.
+    pub(super) fn new(
+        entry: &LogEntry,
+        details: &Details,
+        message: Bytes,
+        body: KeptBody,
+        salt: [u8; 16],
+    ) -> Option<Self> {
+        let texts = [details.message_id.as_str(), &details.request_id, details.service.code()];
+        let (client, service) = (client_name(&details.client), service_name(&details.service));
+        let limit = usize::from(ABSENT);
+        if texts.iter().any(|text| text.len() >= limit) || client.len() >= limit || service.len() >= limit {
+            return None;
+        }
+        let encoded = details.encode();
+        let signature = SharedSignature::of(&entry.signed);
+        let kept = match &body {
+            KeptBody::None => digest(&[]),
+            KeptBody::Inline(bytes) => digest(&[bytes]),
+            KeptBody::OwnFile { digest, .. } => *digest,
+        };
+        let chain = entry.signed.hash_chain.clone();
+        let commitment =
+            commitment(&salt, &encoded, &message, &kept, &signature, chain.as_deref().unwrap_or_default());
+        Some(Self {
+            time: entry.time.millis(),
+            details: encoded,
+            client,
+            service,
+            flags: index_flags(details),
+            id_hash: id_hash(&details.message_id),
+            message,
+            chain,
+            body,
+            signature,
+            salt,
+            commitment,
+        })
+    }
+
+    /// Octets of the payload without the body.
+    pub(super) fn length(&self) -> usize {
+        let body = match &self.body {
+            KeptBody::Inline(bytes) => bytes.len(),
+            KeptBody::None | KeptBody::OwnFile { .. } => 0,
+        };
+        96 + self.details.len() + self.message.len() + self.chain.as_ref().map_or(0, Bytes::len) + body
+    }
+
+    /// Payload of the message frame; the signature stands at `signature` in the segment.
+    pub(super) fn encode(&self, signature: u32, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.salt);
+        to.extend_from_slice(&signature.to_le_bytes());
+        put_long(to, &self.details);
+        put_long(to, &self.message);
+        match &self.chain {
+            None => to.extend_from_slice(&ABSENT_LONG.to_le_bytes()),
+            Some(chain) => put_long(to, chain),
+        }
+        match &self.body {
+            KeptBody::None => {}
+            KeptBody::Inline(bytes) => to.extend_from_slice(bytes),
+            KeptBody::OwnFile { length, digest, .. } => {
+                to.extend_from_slice(&length.to_le_bytes());
+                to.extend_from_slice(digest);
+            }
+        }
+    }
+}
+
+/// The flags of an index entry: 1 provider's side, 2 response.
+pub(super) fn index_flags(details: &Details) -> u8 {
+    u8::from(details.side == Side::Provider) | (u8::from(details.direction == Direction::Response) << 1)
+}
+
+/// What a leaf commits to, besides kind, sequence and time.
+fn commitment(
+    salt: &[u8; 16],
+    details: &[u8],
+    message: &[u8],
+    body: &Hash,
+    signature: &SharedSignature,
+    chain: &[u8],
+) -> Hash {
+    digest(&[
+        salt,
+        &digest(&[details]),
+        &digest(&[message]),
+        body,
+        &signature.document_digest,
+        &signature.result_digest,
+        &digest(&[chain]),
+    ])
+}
+
+/// Where the kept body of a stored message is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum StoredBody {
+    None,
+    Inline(Bytes),
+    OwnFile { length: u64, digest: Hash },
+}
+
+/// A message record as read.
+#[derive(Clone, Debug)]
+pub(super) struct StoredMessage {
+    pub(super) details: Details,
+    pub(super) encoded_details: Bytes,
+    pub(super) signature: u32,
+    pub(super) message: Bytes,
+    pub(super) chain: Option<Bytes>,
+    pub(super) body: StoredBody,
+    salt: [u8; 16],
+}
+
+impl StoredMessage {
+    pub(super) fn decode(payload: &Bytes) -> Option<Self> {
+        let mut fields = Fields(payload);
+        let salt = fields.array()?;
+        let signature = fields.u32()?;
+        let encoded_details = payload.slice_ref(fields.long()?);
+        let details = Details::decode(&encoded_details)?;
+        let message = payload.slice_ref(fields.long()?);
+        let chain = optional(&mut fields)?.map(|chain| payload.slice_ref(chain));
+        let body = match details.body {
+            BodyForm::None | BodyForm::DigestOnly | BodyForm::SwitchedOff => StoredBody::None,
+            BodyForm::Inline => StoredBody::Inline(payload.slice_ref(std::mem::take(&mut fields.0))),
+            BodyForm::OwnFile => StoredBody::OwnFile { length: fields.u64()?, digest: fields.array()? },
+        };
+        let whole = fields.0.is_empty();
+        whole.then_some(Self { details, encoded_details, signature, message, chain, body, salt })
+    }
+
+    /// The commitment of this content. The octets of a body in its own file are checked by whoever
+    /// reads them.
+    pub(super) fn commitment(&self, signature: &SharedSignature) -> Hash {
+        let body = match &self.body {
+            StoredBody::None => digest(&[]),
+            StoredBody::Inline(bytes) => digest(&[bytes]),
+            StoredBody::OwnFile { digest, .. } => *digest,
+        };
+        commitment(
+            &self.salt,
+            &self.encoded_details,
+            &self.message,
+            &body,
+            signature,
+            self.chain.as_deref().unwrap_or_default(),
+        )
+    }
+}
+
+/// A time-stamp over earlier signatures.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StampRecord {
+    /// DER of the token.
+    pub token: Bytes,
+    /// The hash chain result that was stamped; none: the value of a single signature was.
+    pub result: Option<Bytes>,
+    /// Every signature with a sequence in `from..until` has a time-stamp by this record or an earlier
+    /// one.
+    pub from: u64,
+    /// See `from`.
+    pub until: u64,
+    /// Sequence and SHA-512 of each signature document under the token, in the order of the chain.
+    pub leaves: Vec<(u64, [u8; 64])>,
+}
+
+impl StampRecord {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut to = Vec::with_capacity(self.token.len() + self.leaves.len() * 72 + 1024);
+        to.push(1);
+        to.extend_from_slice(&self.from.to_le_bytes());
+        to.extend_from_slice(&self.until.to_le_bytes());
+        put_long(&mut to, &self.token);
+        match &self.result {
+            None => to.extend_from_slice(&ABSENT_LONG.to_le_bytes()),
+            Some(result) => put_long(&mut to, result),
+        }
+        to.extend_from_slice(&(self.leaves.len() as u32).to_le_bytes());
+        for (sequence, digest) in &self.leaves {
+            to.extend_from_slice(&sequence.to_le_bytes());
+            to.extend_from_slice(digest);
+        }
+        to
+    }
+
+    pub(super) fn decode(payload: &Bytes) -> Option<Self> {
+        let mut fields = Fields(payload);
+        if fields.u8()? != 1 {
+            return None;
+        }
+        let (from, until) = (fields.u64()?, fields.u64()?);
+        let token = payload.slice_ref(fields.long()?);
+        let result = optional(&mut fields)?.map(|result| payload.slice_ref(result));
+        let count = fields.u32()?;
+        if fields.0.len() as u64 != u64::from(count) * 72 {
+            return None;
+        }
+        let leaves = (0..count).map(|_| Some((fields.u64()?, fields.array()?))).collect::<Option<_>>()?;
+        Some(Self { token, result, from, until, leaves })
+    }
+
+    /// The commitment of the leaf: time-stamps hold nothing personal, so no salt.
+    pub(super) fn commitment(payload: &[u8]) -> Hash {
+        digest(&[payload])
+    }
+}
+
+/// Time of an entry as a value.
+pub(super) fn time(millis: i64) -> UtcTime {
+    UtcTime::from_millis(millis)
+}

@@ -1,0 +1,454 @@
+//! Reading segments, sealed and open, by `pread` and with bounded memory.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+
+use super::format::{
+    FRAME_HEADER_LENGTH, FRAME_MAGIC, FrameHeader, FrameKind, HEADER_LENGTH, MAX_PAYLOAD, SegmentHeader,
+    TRAILER_LENGTH, Trailer,
+};
+use super::index::{
+    ENTRY, ID, IndexEntry, OpenIndex, SharedIndex, SignatureEntry, StampEntry, decode_all, decode_names,
+};
+use super::record::{StampRecord, StoredMessage, client_name, id_hash, index_flags, service_name};
+
+/// Why something in the log could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The disk.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What went wrong.
+        error: io::Error,
+    },
+    /// Octets that were written by nobody, or that changed.
+    #[error("{path}: damaged at {offset}: {what}")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// Where.
+        offset: u64,
+        /// What was expected there.
+        what: &'static str,
+    },
+    /// The folder holds no message log.
+    #[error("no message log in {0}")]
+    NoLog(String),
+}
+
+impl ReadError {
+    pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.display().to_string();
+        move |error| Self::Io { path, error }
+    }
+
+    pub(super) fn damaged(path: &Path, offset: u64, what: &'static str) -> Self {
+        Self::Damaged { path: path.display().to_string(), offset, what }
+    }
+}
+
+/// File name of a segment.
+pub(super) fn segment_path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("segment-{number:010}.log"))
+}
+
+/// Numbers of the segments in a folder, ascending.
+pub(super) fn segment_numbers(folder: &Path) -> Result<Vec<u64>, ReadError> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(ReadError::io(folder))? {
+        let name = entry.map_err(ReadError::io(folder))?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix("segment-")?.strip_suffix(".log"));
+        numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Folder of bodies that have a file of their own.
+pub(super) fn bodies_folder(folder: &Path) -> PathBuf {
+    folder.join("bodies")
+}
+
+/// File of the body of a record.
+pub(super) fn body_path(folder: &Path, sequence: u64) -> PathBuf {
+    bodies_folder(folder).join(format!("{sequence:020}.body"))
+}
+
+/// Where an index is.
+pub(super) enum Index {
+    Sealed(Trailer),
+    Open(SharedIndex),
+}
+
+/// A segment that is open for reading.
+pub(super) struct Segment {
+    pub(super) path: PathBuf,
+    file: File,
+    pub(super) header: SegmentHeader,
+    pub(super) index: Index,
+}
+
+impl Segment {
+    /// Opens a segment read-only. One that is not sealed is scanned up to its last whole frame.
+    pub(super) fn open(path: PathBuf) -> Result<Self, ReadError> {
+        let file = File::open(&path).map_err(ReadError::io(&path))?;
+        let header = read_header(&file, &path)?;
+        let index = match read_trailer(&file, &path)? {
+            Some(trailer) => Index::Sealed(trailer),
+            None => Index::Open(Arc::new(RwLock::new(scan(&file, &path, &header)?.index))),
+        };
+        Ok(Self { path, file, header, index })
+    }
+
+    /// The segment that the committer writes.
+    pub(super) fn of_writer(path: PathBuf, file: File, header: SegmentHeader, index: SharedIndex) -> Self {
+        Self { path, file, header, index: Index::Open(index) }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.header.number
+    }
+
+    /// Sequence of the first record.
+    pub(super) fn first_sequence(&self) -> u64 {
+        self.header.frontier.size()
+    }
+
+    /// Records.
+    pub(super) fn count(&self) -> u64 {
+        match &self.index {
+            Index::Sealed(trailer) => trailer.count,
+            Index::Open(index) => read(index).entries.len() as u64,
+        }
+    }
+
+    /// Whether the segment will not change any more.
+    pub(super) fn trailer(&self) -> Option<&Trailer> {
+        match &self.index {
+            Index::Sealed(trailer) => Some(trailer),
+            Index::Open(_) => None,
+        }
+    }
+
+    /// Where frames end.
+    pub(super) fn data_end(&self) -> u64 {
+        match &self.index {
+            Index::Sealed(trailer) => trailer.data_end,
+            Index::Open(index) => read(index).end,
+        }
+    }
+
+    /// Least and greatest time of a record.
+    pub(super) fn times(&self) -> (i64, i64) {
+        match &self.index {
+            Index::Sealed(trailer) => trailer.times,
+            Index::Open(index) => {
+                let index = read(index);
+                let times = index.entries.iter().map(|entry| entry.time);
+                (times.clone().min().unwrap_or(i64::MAX), times.max().unwrap_or(i64::MIN))
+            }
+        }
+    }
+
+    /// At most `limit` index entries from the record number `from` in this segment.
+    pub(super) fn entries(&self, from: u64, limit: u64) -> Result<Vec<IndexEntry>, ReadError> {
+        match &self.index {
+            Index::Open(index) => {
+                let (from, limit) = (from as usize, limit as usize);
+                Ok(read(index).entries.iter().skip(from).take(limit).copied().collect())
+            }
+            Index::Sealed(trailer) => {
+                let count = limit.min(trailer.count.saturating_sub(from));
+                let bytes = self.section_part(0, from * ENTRY as u64, count * ENTRY as u64)?;
+                decode_all(&bytes, IndexEntry::decode).ok_or_else(|| self.damaged(trailer.data_end, "index entry"))
+            }
+        }
+    }
+
+    /// The index entry of one record of this segment.
+    pub(super) fn entry(&self, number: u64) -> Result<Option<IndexEntry>, ReadError> {
+        Ok(self.entries(number, 1)?.pop())
+    }
+
+    /// Record numbers in this segment of a message id's hash, oldest first: a binary search.
+    pub(super) fn find(&self, hash: u64) -> Result<Vec<u32>, ReadError> {
+        let trailer = match &self.index {
+            Index::Open(index) => return Ok(read(index).find(hash)),
+            Index::Sealed(trailer) => trailer,
+        };
+        let total = trailer.sections.get(1).map_or(0, |section| section.length / ID as u64);
+        let key = |at: u64| -> Result<(u64, u32), ReadError> {
+            let bytes = self.section_part(1, at * ID as u64, ID as u64)?;
+            let mut fields = super::format::Fields(&bytes);
+            match (fields.u64(), fields.u32()) {
+                (Some(hash), Some(number)) => Ok((hash, number)),
+                _ => Err(self.damaged(trailer.data_end, "message id entry")),
+            }
+        };
+        let (mut low, mut high) = (0, total);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if key(middle)?.0 < hash { low = middle + 1 } else { high = middle }
+        }
+        let mut found = Vec::new();
+        while low < total {
+            let (other, number) = key(low)?;
+            if other != hash {
+                break;
+            }
+            found.push(number);
+            low += 1;
+        }
+        Ok(found)
+    }
+
+    /// All names.
+    pub(super) fn names(&self) -> Result<Vec<Bytes>, ReadError> {
+        match &self.index {
+            Index::Open(index) => Ok(read(index).names()),
+            Index::Sealed(trailer) => decode_names(&self.section(2)?)
+                .ok_or_else(|| self.damaged(trailer.data_end, "names of the index")),
+        }
+    }
+
+    /// All signatures.
+    pub(super) fn signatures(&self) -> Result<Vec<SignatureEntry>, ReadError> {
+        match &self.index {
+            Index::Open(index) => Ok(read(index).signatures.clone()),
+            Index::Sealed(trailer) => decode_all(&self.section(3)?, SignatureEntry::decode)
+                .ok_or_else(|| self.damaged(trailer.data_end, "signatures of the index")),
+        }
+    }
+
+    /// All time-stamps.
+    pub(super) fn stamps(&self) -> Result<Vec<StampEntry>, ReadError> {
+        match &self.index {
+            Index::Open(index) => Ok(read(index).stamps.clone()),
+            Index::Sealed(trailer) => decode_all(&self.section(4)?, StampEntry::decode)
+                .ok_or_else(|| self.damaged(trailer.data_end, "time-stamps of the index")),
+        }
+    }
+
+    /// The checkpoint of a sealed segment.
+    pub(super) fn checkpoint(&self) -> Result<Option<String>, ReadError> {
+        match &self.index {
+            Index::Open(_) => Ok(None),
+            Index::Sealed(trailer) => match String::from_utf8(self.section(5)?.into()) {
+                Ok(note) => Ok(Some(note)),
+                Err(_) => Err(self.damaged(trailer.data_end, "checkpoint")),
+            },
+        }
+    }
+
+    /// A whole section of a sealed index, its checksum checked.
+    pub(super) fn section(&self, place: usize) -> Result<Bytes, ReadError> {
+        let Some(section) = self.trailer().and_then(|trailer| trailer.sections.get(place)) else {
+            return Ok(Bytes::new());
+        };
+        let bytes = self.section_part(place, 0, section.length)?;
+        if crc32fast::hash(&bytes) != section.checksum {
+            return Err(self.damaged(section.offset, "checksum of an index section"));
+        }
+        Ok(bytes.into())
+    }
+
+    fn section_part(&self, place: usize, from: u64, length: u64) -> Result<Vec<u8>, ReadError> {
+        let Some(section) = self.trailer().and_then(|trailer| trailer.sections.get(place)) else {
+            return Ok(Vec::new());
+        };
+        let inside = from.checked_add(length).is_some_and(|end| end <= section.length);
+        let Ok(size) = usize::try_from(length) else { return Err(self.damaged(section.offset, "index section")) };
+        if !inside {
+            return Err(self.damaged(section.offset, "index section"));
+        }
+        let mut bytes = vec![0; size];
+        self.file.read_exact_at(&mut bytes, section.offset + from).map_err(ReadError::io(&self.path))?;
+        Ok(bytes)
+    }
+
+    /// The header of the frame at `offset`.
+    pub(super) fn frame_header(&self, offset: u64) -> Result<FrameHeader, ReadError> {
+        let mut bytes = [0; FRAME_HEADER_LENGTH];
+        self.file.read_exact_at(&mut bytes, offset).map_err(ReadError::io(&self.path))?;
+        FrameHeader::decode(&bytes, &self.header.id, offset).ok_or_else(|| self.damaged(offset, "frame header"))
+    }
+
+    /// The frame at `offset`, its checksums checked.
+    pub(super) fn frame(&self, offset: u64) -> Result<(FrameHeader, Bytes), ReadError> {
+        let header = self.frame_header(offset)?;
+        let mut payload = vec![0; header.length as usize];
+        self.file
+            .read_exact_at(&mut payload, offset + FRAME_HEADER_LENGTH as u64)
+            .map_err(ReadError::io(&self.path))?;
+        if crc32fast::hash(&payload) != header.payload_checksum {
+            return Err(self.damaged(offset, "checksum of a frame"));
+        }
+        Ok((header, payload.into()))
+    }
+
+    pub(super) fn damaged(&self, offset: u64, what: &'static str) -> ReadError {
+        ReadError::damaged(&self.path, offset, what)
+    }
+}
+
+/// Reads a lock whatever happened to another thread: the index is only ever appended to.
+pub(super) fn read(index: &SharedIndex) -> std::sync::RwLockReadGuard<'_, OpenIndex> {
+    index.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn read_header(file: &File, path: &Path) -> Result<SegmentHeader, ReadError> {
+    let mut bytes = [0; HEADER_LENGTH];
+    file.read_exact_at(&mut bytes, 0).map_err(ReadError::io(path))?;
+    SegmentHeader::decode(&bytes).ok_or_else(|| ReadError::damaged(path, 0, "segment header"))
+}
+
+/// The trailer, if the file is sealed.
+pub(super) fn read_trailer(file: &File, path: &Path) -> Result<Option<Trailer>, ReadError> {
+    let length = file.metadata().map_err(ReadError::io(path))?.len();
+    let Some(at) = length.checked_sub(TRAILER_LENGTH as u64) else { return Ok(None) };
+    let mut bytes = [0; TRAILER_LENGTH];
+    file.read_exact_at(&mut bytes, at).map_err(ReadError::io(path))?;
+    Ok(Trailer::decode(&bytes, length))
+}
+
+/// What a scan of an open segment found.
+pub(super) struct Scan {
+    pub(super) index: OpenIndex,
+    /// The tree after the last whole frame.
+    pub(super) frontier: super::merkle::Frontier,
+    /// Length of the file.
+    pub(super) length: u64,
+}
+
+/// Reads an open segment frame by frame, up to the first that is not whole.
+///
+/// What stands there is the unfinished last write: it was never acknowledged. But if anything *after*
+/// it was written as the beginning of a later write, the bad frame had been durable, and the segment is
+/// damaged.
+pub(super) fn scan(file: &File, path: &Path, segment: &SegmentHeader) -> Result<Scan, ReadError> {
+    let length = file.metadata().map_err(ReadError::io(path))?.len();
+    let mut index = OpenIndex { end: HEADER_LENGTH as u64, ..OpenIndex::default() };
+    let mut frontier = segment.frontier.clone();
+    let mut payload = Vec::new();
+    loop {
+        let at = index.end;
+        let mut bytes = [0; FRAME_HEADER_LENGTH];
+        if at + FRAME_HEADER_LENGTH as u64 > length || read_full(file, &mut bytes, at).map_err(ReadError::io(path))? < bytes.len() {
+            break;
+        }
+        let Some(header) = FrameHeader::decode(&bytes, &segment.id, at) else { break };
+        if header.end() > length || header.sequence != frontier.size() {
+            break;
+        }
+        payload.resize((header.length as usize).min(MAX_PAYLOAD), 0);
+        let whole = read_full(file, &mut payload, at + FRAME_HEADER_LENGTH as u64).map_err(ReadError::io(path))?
+            == payload.len();
+        if !whole || crc32fast::hash(&payload) != header.payload_checksum {
+            break;
+        }
+        if !take(&mut index, &header, &payload) {
+            return Err(ReadError::damaged(path, at, "content of a frame"));
+        }
+        if header.kind.is_record() {
+            frontier.push(header.leaf, |_, _| ());
+        }
+        index.end = header.end();
+    }
+    if let Some(later) = later_write(file, path, segment, index.end, length)? {
+        return Err(ReadError::damaged(path, index.end, later));
+    }
+    Ok(Scan { index, frontier, length })
+}
+
+/// Puts a frame into the index.
+fn take(index: &mut OpenIndex, header: &FrameHeader, payload: &[u8]) -> bool {
+    let bytes = Bytes::copy_from_slice(payload);
+    match header.kind {
+        FrameKind::Signature => {
+            let Some(digest) = payload.get(..64).and_then(|digest| digest.try_into().ok()) else { return false };
+            let (sequence, time, offset) = (header.sequence, header.time, header.offset);
+            index.signatures.push(SignatureEntry { sequence, time, offset, digest });
+        }
+        FrameKind::Message if header.erased => {
+            index.push_message((header.time, header.offset, 0), &[], &[], 0, header.leaf);
+        }
+        FrameKind::Message => {
+            let Some(message) = StoredMessage::decode(&bytes) else { return false };
+            let details = &message.details;
+            index.push_message(
+                (header.time, header.offset, index_flags(details)),
+                &client_name(&details.client),
+                &service_name(&details.service),
+                id_hash(&details.message_id),
+                header.leaf,
+            );
+        }
+        FrameKind::Timestamp => {
+            let Some(stamp) = StampRecord::decode(&bytes) else { return false };
+            index.push_stamp(header.time, stamp_entry(&stamp, header.offset), header.leaf);
+        }
+    }
+    true
+}
+
+/// The index entry of a time-stamp record.
+pub(super) fn stamp_entry(stamp: &StampRecord, offset: u32) -> StampEntry {
+    StampEntry { from: stamp.from, until: stamp.until, offset, batch: stamp.result.is_some() }
+}
+
+/// Looks for the first frame of a later write behind `from`.
+fn later_write(
+    file: &File,
+    path: &Path,
+    segment: &SegmentHeader,
+    from: u64,
+    length: u64,
+) -> Result<Option<&'static str>, ReadError> {
+    const PIECE: usize = 1 << 20;
+    let mut piece = vec![0; PIECE + FRAME_HEADER_LENGTH];
+    let mut at = from + 1;
+    while at < length {
+        let count = read_full(file, &mut piece, at).map_err(ReadError::io(path))?;
+        let bytes = piece.get(..count).unwrap_or_default();
+        for place in find_all(bytes) {
+            let header = bytes.get(place..).and_then(|bytes| FrameHeader::decode(bytes, &segment.id, at + place as u64));
+            if header.is_some_and(|header| header.first) {
+                return Ok(Some("a frame before one that was written later"));
+            }
+        }
+        at += PIECE as u64;
+    }
+    Ok(None)
+}
+
+/// Places of the frame magic.
+fn find_all(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    let [first, ..] = FRAME_MAGIC;
+    bytes
+        .iter()
+        .enumerate()
+        .filter(move |(_, byte)| **byte == first)
+        .map(|(at, _)| at)
+        .filter(|at| bytes.get(*at..).is_some_and(|rest| rest.starts_with(&FRAME_MAGIC)))
+}
+
+/// Reads until the buffer or the file ends.
+fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset + done as u64) {
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}

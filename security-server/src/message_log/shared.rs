@@ -1,0 +1,75 @@
+//! What the committer tells readers and the time-stamper of the same process.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use super::index::SignatureEntry;
+use super::record::StampRecord;
+use super::segment::Segment;
+
+/// State shared by the parts of a running log.
+#[derive(Default)]
+pub(super) struct Shared {
+    current: RwLock<Option<Arc<Segment>>>,
+    stamps: Mutex<StampState>,
+}
+
+/// How far time-stamping has come.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StampState {
+    /// Every signature with a lower sequence has a time-stamp.
+    pub(super) cursor: u64,
+    /// Signatures from the cursor on that were stamped singly.
+    pub(super) singles: BTreeSet<u64>,
+    /// Time of the oldest signature without time-stamp, milliseconds.
+    pub(super) oldest: Option<i64>,
+    /// Counts the groups with signatures: tells the stamper whether something came meanwhile.
+    pub(super) groups: u64,
+}
+
+impl StampState {
+    /// Takes a durable time-stamp into account.
+    pub(super) fn note(&mut self, from: u64, until: u64, batch: bool) {
+        if batch || from <= self.cursor {
+            if from <= self.cursor && until > self.cursor {
+                self.cursor = until;
+                self.singles = self.singles.split_off(&until);
+            }
+        } else {
+            self.singles.insert(from);
+        }
+    }
+}
+
+impl Shared {
+    /// The segment that is being written, or was last.
+    pub(super) fn current(&self) -> Option<Arc<Segment>> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_current(&self, segment: Arc<Segment>) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(segment);
+    }
+
+    pub(super) fn stamps(&self) -> MutexGuard<'_, StampState> {
+        self.stamps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn stamped_until(&self) -> u64 {
+        self.stamps().cursor
+    }
+
+    /// New signatures wait for their time-stamp.
+    pub(super) fn note_signatures(&self, signatures: &[SignatureEntry]) {
+        if let Some(first) = signatures.first() {
+            let mut stamps = self.stamps();
+            stamps.groups += 1;
+            stamps.oldest.get_or_insert(first.time);
+        }
+    }
+
+    /// A time-stamp is durable.
+    pub(super) fn note_stamp(&self, stamp: &StampRecord) {
+        self.stamps().note(stamp.from, stamp.until, stamp.result.is_some());
+    }
+}
