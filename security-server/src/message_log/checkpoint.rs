@@ -68,7 +68,8 @@ impl Checkpoint {
         let mut lines = body.lines();
         let mut line = || lines.next().ok_or(CheckpointError::Malformed);
         let (origin, size, root) = (line()?, line()?, line()?);
-        let canonical = size.bytes().all(|byte| byte.is_ascii_digit()) && (size == "0" || !size.starts_with('0'));
+        let canonical =
+            size.bytes().all(|byte| byte.is_ascii_digit()) && (size == "0" || !size.starts_with('0'));
         let root = STANDARD.decode(root).ok().and_then(|root| root.try_into().ok());
         match (size.parse(), root) {
             (Ok(size), Some(root)) if canonical && !origin.is_empty() => {
@@ -171,7 +172,13 @@ mod tests {
 
     #[test]
     fn bad_notes() {
-        for note in ["", "\n\n", "a\n1\n\n", "a\n01\nBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n\n", "a\n1\nBwc=\n\n"] {
+        for note in [
+            "",
+            "\n\n",
+            "a\n1\n\n",
+            "a\n01\nBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n\n",
+            "a\n1\nBwc=\n\n",
+        ] {
             assert_eq!(Checkpoint::parse(note), Err(CheckpointError::Malformed), "{note:?}");
         }
         assert_eq!(LogKey::from_pkcs8("a b", &[]).err(), Some(CheckpointError::BadKey));

@@ -133,7 +133,8 @@ fn seal_checksum(bytes: &mut [u8]) {
 
 /// Whether magic, version and CRC are right.
 fn is_sealed(bytes: &[u8], magic: &[u8; 8]) -> bool {
-    let (Some(before), Some(checksum), Some(after)) = (bytes.get(..12), bytes.get(12..16), bytes.get(16..)) else {
+    let (Some(before), Some(checksum), Some(after)) = (bytes.get(..12), bytes.get(12..16), bytes.get(16..))
+    else {
         return false;
     };
     let mut hasher = crc32fast::Hasher::new();
@@ -147,7 +148,7 @@ fn is_sealed(bytes: &[u8], magic: &[u8; 8]) -> bool {
 
 /// What a frame holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum FrameKind {
+pub(super) enum FrameKind {
     /// A message with its evidence; a leaf.
     Message = 1,
     /// A signature document with its hash chain result, which the messages after it share.
@@ -246,12 +247,7 @@ fn header_checksum(segment: &[u8; 16], bytes: &[u8; FRAME_HEADER_LENGTH]) -> [u8
 
 /// Hash of a record's leaf: it commits to kind, place, time and, through the salt, to the content.
 pub(super) fn record_leaf(kind: FrameKind, sequence: u64, time: i64, commitment: &Hash) -> Hash {
-    super::merkle::digest(&[
-        &[0, 1, kind as u8],
-        &sequence.to_le_bytes(),
-        &time.to_le_bytes(),
-        commitment,
-    ])
+    super::merkle::digest(&[&[0, 1, kind as u8], &sequence.to_le_bytes(), &time.to_le_bytes(), commitment])
 }
 
 /// Where a section of the index is.
@@ -340,7 +336,8 @@ mod tests {
         for number in 0..7_u8 {
             frontier.push([number; 32], |_, _| ());
         }
-        let header = SegmentHeader { log: [1; 16], id: [2; 16], number: 3, created: -4, stamped_until: 5, frontier };
+        let header =
+            SegmentHeader { log: [1; 16], id: [2; 16], number: 3, created: -4, stamped_until: 5, frontier };
         let bytes = header.encode();
         assert_eq!(bytes.len(), HEADER_LENGTH);
         assert_eq!(SegmentHeader::decode(&bytes), Some(header));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::format::{Fields, FrameKind, SECTIONS, Section, Trailer};
+use super::format::{Fields, FrameKind, HEADER_LENGTH, SECTIONS, Section, Trailer};
 use super::merkle::Hash;
 use super::record::Long;
 
@@ -121,6 +121,11 @@ pub(super) struct OpenIndex {
 }
 
 impl OpenIndex {
+    /// The index of a segment that has only its header.
+    pub(super) fn empty() -> Self {
+        Self { end: HEADER_LENGTH as u64, ..Self::default() }
+    }
+
     /// Adds a message record.
     pub(super) fn push_message(
         &mut self,
@@ -139,7 +144,14 @@ impl OpenIndex {
     /// Adds a time-stamp record.
     pub(super) fn push_stamp(&mut self, time: i64, stamp: StampEntry, leaf: Hash) {
         let kind = FrameKind::Timestamp;
-        self.entries.push(IndexEntry { time, offset: stamp.offset, client: NONE, service: NONE, kind, flags: 0 });
+        self.entries.push(IndexEntry {
+            time,
+            offset: stamp.offset,
+            client: NONE,
+            service: NONE,
+            kind,
+            flags: 0,
+        });
         self.stamps.push(stamp);
         self.leaves.push(leaf);
     }
@@ -166,8 +178,16 @@ impl OpenIndex {
     }
 
     /// The index as it is appended to the segment at `data_end`, with the trailer last.
-    pub(super) fn seal(&self, number: u64, first_sequence: u64, stamped_until: u64, root: Hash, note: &str) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.entries.len() * (ENTRY + ID) + self.signatures.len() * SIGNATURE + 4096);
+    pub(super) fn seal(
+        &self,
+        number: u64,
+        first_sequence: u64,
+        stamped_until: u64,
+        root: Hash,
+        note: &str,
+    ) -> Vec<u8> {
+        let mut bytes =
+            Vec::with_capacity(self.entries.len() * (ENTRY + ID) + self.signatures.len() * SIGNATURE + 4096);
         let mut sections = [Section::default(); SECTIONS];
         let mut ids = self.ids.clone();
         ids.sort_unstable();

@@ -1,1 +1,243 @@
-//! The message log: append-only segments, one committer, Merkle leaves (docs/message-log.md).
+//! The message log: append-only segments, one committer, a Merkle tree over all records.
+//!
+//! docs/message-log.md has the format, exactly enough to be read by other programs. What is promised:
+//!
+//! - a record that was acknowledged survives a crash and a loss of power;
+//! - memory is bounded by one segment, whatever the size of the log; a restart reads one segment;
+//! - every record is a leaf of an RFC 6962 tree, and each sealed segment ends with a checkpoint, so that
+//!   nothing can be removed, changed or reordered unseen;
+//! - a full disk stops traffic and nothing else; the log goes on by itself when there is room.
+//!
+//! What is logged when, body switches, time-stamping and refusals: signatures and evidence §3, §6.
+
+mod bodies;
+mod checkpoint;
+mod committer;
+mod format;
+mod index;
+pub mod merkle;
+mod reader;
+mod record;
+mod recovery;
+mod segment;
+mod shared;
+mod space;
+mod storage;
+mod switches;
+mod tree;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use gateway::clock::Clock;
+use gateway::ports::{LogEntry, LogError, LogPosition, LoggedBody};
+use ring::rand::{SecureRandom as _, SystemRandom};
+
+use bodies::{Copier, Source};
+use committer::{Queue, Work};
+use record::{KeptBody, Prepared};
+use shared::Shared;
+use storage::{Disk, Storage};
+use writer::WriterSettings;
+
+pub use checkpoint::{Checkpoint, CheckpointError, LogKey};
+pub use reader::{Filter, Reader, StoredRecord, Summary};
+pub use record::{BodyForm, Details, StampRecord};
+pub use recovery::OpenError;
+pub use segment::ReadError;
+pub use switches::{BodySettings, Oversize};
+
+/// Settings of the log.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where it is kept. Nothing else may be in this folder.
+    pub folder: PathBuf,
+    /// Octets of a segment; a segment is reserved on disk whole.
+    pub segment_size: u64,
+    /// Free octets of the file system below which traffic stops.
+    pub free_space_floor: u64,
+    /// Most octets of the whole log; traffic stops there.
+    pub max_bytes: Option<u64>,
+    /// Longest body that is kept inside its record; longer ones get a file of their own.
+    pub inline_body_limit: u64,
+    /// Which bodies are logged.
+    pub bodies: BodySettings,
+    /// Name of the log in its checkpoints; none: `causeway-message-log/` and its random id.
+    pub origin: Option<String>,
+    /// Signs checkpoints.
+    pub key: Option<Arc<LogKey>>,
+}
+
+impl Settings {
+    /// The defaults for a log in this folder.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            segment_size: 64 << 20,
+            free_space_floor: 256 << 20,
+            max_bytes: None,
+            inline_body_limit: 256 << 10,
+            bodies: BodySettings::default(),
+            origin: None,
+            key: None,
+        }
+    }
+}
+
+/// A log that is open for writing. Dropping it writes what waits and stops its threads.
+pub struct MessageLog {
+    queue: Arc<Queue>,
+    shared: Arc<Shared>,
+    copier: Copier,
+    bodies: BodySettings,
+    folder: PathBuf,
+    thread: Option<std::thread::JoinHandle<()>>,
+    /// Tells other processes that this one writes.
+    _lock: std::fs::File,
+}
+
+impl MessageLog {
+    /// Opens the log, or begins one.
+    ///
+    /// # Errors
+    /// [`OpenError`]; a log that cannot be written for lack of room opens, and refuses records.
+    pub fn open(settings: Settings, clock: Clock) -> Result<Self, OpenError> {
+        Self::open_on(settings, clock, Arc::new(Disk))
+    }
+
+    fn open_on(settings: Settings, clock: Clock, storage: Arc<dyn Storage>) -> Result<Self, OpenError> {
+        let folder = settings.folder.clone();
+        let writer = WriterSettings {
+            folder: folder.clone(),
+            segment_size: settings.segment_size,
+            origin: settings.origin,
+            key: settings.key,
+            clock,
+        };
+        let limits = (settings.free_space_floor, settings.max_bytes);
+        let mut opened = recovery::open(writer, Arc::clone(&storage), limits)?;
+        if let Err(error) = opened.writer.prepare() {
+            tracing::error!(%error, "the message log cannot be written yet");
+        }
+        let copier = Copier::start(storage, opened.space, &folder, settings.inline_body_limit)?;
+        let queue = Arc::new(Queue::default());
+        let thread = Some(committer::start(Arc::clone(&queue), opened.writer)?);
+        Ok(Self {
+            queue,
+            shared: opened.shared,
+            copier,
+            bodies: settings.bodies,
+            folder,
+            thread,
+            _lock: opened.lock,
+        })
+    }
+
+    /// A view of the log as it is now.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn reader(&self) -> Result<Reader, ReadError> {
+        Reader::beside_writer(&self.folder, self.shared.current())
+    }
+
+    /// Makes one message durable.
+    async fn write(&self, entry: LogEntry) -> Result<LogPosition, LogError> {
+        let prepared = self.prepare(entry).await?;
+        self.queue.write(Work::Message(Box::new(prepared))).await
+    }
+
+    /// Decides what is kept of a message and computes what can be before its turn comes.
+    async fn prepare(&self, entry: LogEntry) -> Result<Prepared, LogError> {
+        let kept = self.bodies.logs_body(entry.side, &entry.service);
+        let message = if kept {
+            entry.message.clone()
+        } else {
+            switches::reduced(&entry.message, entry.direction, &entry.service)
+        };
+        let mut details = Details {
+            side: entry.side,
+            direction: entry.direction,
+            client: entry.client.clone(),
+            service: entry.service.clone(),
+            message_id: entry.message_id.clone(),
+            request_id: entry.request_id.clone(),
+            body: BodyForm::None,
+            body_length: 0,
+            body_digest: None,
+            truncated: false,
+            reduced: !kept,
+            has_result: entry.signed.hash_chain_result.is_some(),
+            has_chain: entry.signed.hash_chain.is_some(),
+        };
+        let body = self.keep_body(&entry.body, kept, &mut details).await?;
+        let mut salt = [0; 16];
+        SystemRandom::new().fill(&mut salt).map_err(|_| LogError::Unavailable("no random octets".into()))?;
+        Prepared::new(&entry, &details, message, body, salt).ok_or_else(|| {
+            LogError::Unavailable("an identifier of the message is too long for a record".into())
+        })
+    }
+
+    async fn keep_body(
+        &self,
+        body: &LoggedBody,
+        kept: bool,
+        details: &mut Details,
+    ) -> Result<KeptBody, LogError> {
+        let source = match body {
+            LoggedBody::None => return Ok(KeptBody::None),
+            LoggedBody::Memory(bytes) => Source::Memory(bytes.clone()),
+            LoggedBody::File(file, length) => Source::File(Arc::clone(file), *length),
+            LoggedBody::DigestOnly { length, digest } => {
+                details.body_length = *length;
+                details.body = if kept { BodyForm::DigestOnly } else { BodyForm::SwitchedOff };
+                details.body_digest = digest.bytes().try_into().ok().filter(|_| kept);
+                return Ok(KeptBody::None);
+            }
+        };
+        details.body_length = source.length();
+        if !kept || self.bodies.limit == 0 {
+            details.body = BodyForm::SwitchedOff;
+            return Ok(KeptBody::None);
+        }
+        let mut length = source.length();
+        if length > self.bodies.limit {
+            match self.bodies.oversize {
+                Oversize::Refuse => {
+                    let text =
+                        format!("the body has {length} bytes, {} are logged at most", self.bodies.limit);
+                    return Err(LogError::Unavailable(text));
+                }
+                Oversize::Truncate => {
+                    length = self.bodies.limit;
+                    details.truncated = true;
+                }
+                Oversize::DigestOnly => {
+                    details.body_digest = Some(self.copier.digest(source).await?);
+                    details.body = BodyForm::DigestOnly;
+                    return Ok(KeptBody::None);
+                }
+            }
+        }
+        let kept = self.copier.keep(source, length).await?;
+        details.body = match kept {
+            KeptBody::OwnFile { .. } => BodyForm::OwnFile,
+            KeptBody::Inline(_) | KeptBody::None => BodyForm::Inline,
+        };
+        Ok(kept)
+    }
+}
+
+impl Drop for MessageLog {
+    fn drop(&mut self) {
+        self.queue.close();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the committer has answered nobody wrongly; those who waited saw the log stop.
+            let _ = thread.join();
+        }
+    }
+}

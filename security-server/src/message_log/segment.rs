@@ -102,7 +102,7 @@ impl Segment {
         let header = read_header(&file, &path)?;
         let index = match read_trailer(&file, &path)? {
             Some(trailer) => Index::Sealed(trailer),
-            None => Index::Open(Arc::new(RwLock::new(scan(&file, &path, &header)?.index))),
+            None => Index::Open(Arc::new(RwLock::new(scan(&file, &path, &header, false)?.index))),
         };
         Ok(Self { path, file, header, index })
     }
@@ -167,7 +167,8 @@ impl Segment {
             Index::Sealed(trailer) => {
                 let count = limit.min(trailer.count.saturating_sub(from));
                 let bytes = self.section_part(0, from * ENTRY as u64, count * ENTRY as u64)?;
-                decode_all(&bytes, IndexEntry::decode).ok_or_else(|| self.damaged(trailer.data_end, "index entry"))
+                decode_all(&bytes, IndexEntry::decode)
+                    .ok_or_else(|| self.damaged(trailer.data_end, "index entry"))
             }
         }
     }
@@ -264,7 +265,9 @@ impl Segment {
             return Ok(Vec::new());
         };
         let inside = from.checked_add(length).is_some_and(|end| end <= section.length);
-        let Ok(size) = usize::try_from(length) else { return Err(self.damaged(section.offset, "index section")) };
+        let Ok(size) = usize::try_from(length) else {
+            return Err(self.damaged(section.offset, "index section"));
+        };
         if !inside {
             return Err(self.damaged(section.offset, "index section"));
         }
@@ -277,7 +280,8 @@ impl Segment {
     pub(super) fn frame_header(&self, offset: u64) -> Result<FrameHeader, ReadError> {
         let mut bytes = [0; FRAME_HEADER_LENGTH];
         self.file.read_exact_at(&mut bytes, offset).map_err(ReadError::io(&self.path))?;
-        FrameHeader::decode(&bytes, &self.header.id, offset).ok_or_else(|| self.damaged(offset, "frame header"))
+        FrameHeader::decode(&bytes, &self.header.id, offset)
+            .ok_or_else(|| self.damaged(offset, "frame header"))
     }
 
     /// The frame at `offset`, its checksums checked.
@@ -321,10 +325,6 @@ pub(super) fn read_trailer(file: &File, path: &Path) -> Result<Option<Trailer>, 
 /// What a scan of an open segment found.
 pub(super) struct Scan {
     pub(super) index: OpenIndex,
-    /// The tree after the last whole frame.
-    pub(super) frontier: super::merkle::Frontier,
-    /// Length of the file.
-    pub(super) length: u64,
 }
 
 /// Reads an open segment frame by frame, up to the first that is not whole.
@@ -332,15 +332,25 @@ pub(super) struct Scan {
 /// What stands there is the unfinished last write: it was never acknowledged. But if anything *after*
 /// it was written as the beginning of a later write, the bad frame had been durable, and the segment is
 /// damaged.
-pub(super) fn scan(file: &File, path: &Path, segment: &SegmentHeader) -> Result<Scan, ReadError> {
+///
+/// That is looked for when `complete`: by a reader beside a running writer it must not be, for the
+/// writer may have gone on between the two looks.
+pub(super) fn scan(
+    file: &File,
+    path: &Path,
+    segment: &SegmentHeader,
+    complete: bool,
+) -> Result<Scan, ReadError> {
     let length = file.metadata().map_err(ReadError::io(path))?.len();
-    let mut index = OpenIndex { end: HEADER_LENGTH as u64, ..OpenIndex::default() };
+    let mut index = OpenIndex::empty();
     let mut frontier = segment.frontier.clone();
     let mut payload = Vec::new();
     loop {
         let at = index.end;
         let mut bytes = [0; FRAME_HEADER_LENGTH];
-        if at + FRAME_HEADER_LENGTH as u64 > length || read_full(file, &mut bytes, at).map_err(ReadError::io(path))? < bytes.len() {
+        if at + FRAME_HEADER_LENGTH as u64 > length
+            || read_full(file, &mut bytes, at).map_err(ReadError::io(path))? < bytes.len()
+        {
             break;
         }
         let Some(header) = FrameHeader::decode(&bytes, &segment.id, at) else { break };
@@ -348,7 +358,8 @@ pub(super) fn scan(file: &File, path: &Path, segment: &SegmentHeader) -> Result<
             break;
         }
         payload.resize((header.length as usize).min(MAX_PAYLOAD), 0);
-        let whole = read_full(file, &mut payload, at + FRAME_HEADER_LENGTH as u64).map_err(ReadError::io(path))?
+        let whole = read_full(file, &mut payload, at + FRAME_HEADER_LENGTH as u64)
+            .map_err(ReadError::io(path))?
             == payload.len();
         if !whole || crc32fast::hash(&payload) != header.payload_checksum {
             break;
@@ -361,10 +372,12 @@ pub(super) fn scan(file: &File, path: &Path, segment: &SegmentHeader) -> Result<
         }
         index.end = header.end();
     }
-    if let Some(later) = later_write(file, path, segment, index.end, length)? {
-        return Err(ReadError::damaged(path, index.end, later));
+    if complete {
+        if let Some(later) = later_write(file, path, segment, index.end, length)? {
+            return Err(ReadError::damaged(path, index.end, later));
+        }
     }
-    Ok(Scan { index, frontier, length })
+    Ok(Scan { index })
 }
 
 /// Puts a frame into the index.
@@ -372,7 +385,9 @@ fn take(index: &mut OpenIndex, header: &FrameHeader, payload: &[u8]) -> bool {
     let bytes = Bytes::copy_from_slice(payload);
     match header.kind {
         FrameKind::Signature => {
-            let Some(digest) = payload.get(..64).and_then(|digest| digest.try_into().ok()) else { return false };
+            let Some(digest) = payload.get(..64).and_then(|digest| digest.try_into().ok()) else {
+                return false;
+            };
             let (sequence, time, offset) = (header.sequence, header.time, header.offset);
             index.signatures.push(SignatureEntry { sequence, time, offset, digest });
         }
@@ -418,7 +433,9 @@ fn later_write(
         let count = read_full(file, &mut piece, at).map_err(ReadError::io(path))?;
         let bytes = piece.get(..count).unwrap_or_default();
         for place in find_all(bytes) {
-            let header = bytes.get(place..).and_then(|bytes| FrameHeader::decode(bytes, &segment.id, at + place as u64));
+            let header = bytes
+                .get(place..)
+                .and_then(|bytes| FrameHeader::decode(bytes, &segment.id, at + place as u64));
             if header.is_some_and(|header| header.first) {
                 return Ok(Some("a frame before one that was written later"));
             }

@@ -25,6 +25,8 @@ pub(super) struct StampState {
     pub(super) oldest: Option<i64>,
     /// Counts the groups with signatures: tells the stamper whether something came meanwhile.
     pub(super) groups: u64,
+    /// The last try to get a time-stamp failed.
+    pub(super) failing: bool,
 }
 
 impl StampState {

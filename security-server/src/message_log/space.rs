@@ -48,6 +48,8 @@ impl Space {
 
     pub(super) fn remove(&self, octets: u64) {
         // Saturating: what was there before the start was only estimated.
-        let _ = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| Some(used.saturating_sub(octets)));
+        let _ = self
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| Some(used.saturating_sub(octets)));
     }
 }

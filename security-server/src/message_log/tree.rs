@@ -100,7 +100,8 @@ impl Tree {
     fn leaf(&self, index: u64) -> Result<Hash, ReadError> {
         if let Some(place) = index.checked_sub(self.last.first_sequence()) {
             if let Index::Open(open) = &self.last.index {
-                let leaf = usize::try_from(place).ok().and_then(|place| read(open).leaves.get(place).copied());
+                let leaf =
+                    usize::try_from(place).ok().and_then(|place| read(open).leaves.get(place).copied());
                 return leaf.ok_or_else(|| self.last.damaged(0, "leaf of the tree"));
             }
         }
@@ -126,7 +127,10 @@ impl Subtrees for Tree {
             let rest = height % STEP;
             if let Some(mut hashes) = self.stored(height / STEP, index << rest, 1 << rest)? {
                 while hashes.len() > 1 {
-                    hashes = hashes.chunks(2).filter_map(|pair| Some(node_hash(pair.first()?, pair.last()?))).collect();
+                    hashes = hashes
+                        .chunks(2)
+                        .filter_map(|pair| Some(node_hash(pair.first()?, pair.last()?)))
+                        .collect();
                 }
                 if let Some(hash) = hashes.first() {
                     return Ok(*hash);

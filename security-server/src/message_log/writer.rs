@@ -76,7 +76,12 @@ pub(super) struct Active {
 
 impl Active {
     /// The segment after a scan; its tail is cut at `index.end` before anything is written.
-    pub(super) fn recovered(file: Box<dyn StorageFile>, header: SegmentHeader, index: OpenIndex, upper: Upper) -> Self {
+    pub(super) fn recovered(
+        file: Box<dyn StorageFile>,
+        header: SegmentHeader,
+        index: OpenIndex,
+        upper: Upper,
+    ) -> Self {
         let end = index.end;
         let names: usize = index.names().iter().map(|name| name.len() + 2).sum();
         let reserve = (index.entries.len() * (ENTRY + ID)
@@ -149,7 +154,10 @@ impl Writer {
                 let worst = worst_length(&pending.work) as u64;
                 if worst > MAX_PAYLOAD as u64 {
                     if let Some(pending) = rest.next() {
-                        answer(pending, Err(LogError::Unavailable("the message is too long for a record".into())));
+                        answer(
+                            pending,
+                            Err(LogError::Unavailable("the message is too long for a record".into())),
+                        );
                     }
                     continue;
                 }
@@ -305,7 +313,7 @@ impl Writer {
                 return Err(self.failed("begin a segment", &error));
             }
         };
-        let index = OpenIndex { end: HEADER_LENGTH as u64, ..OpenIndex::default() };
+        let index = OpenIndex::empty();
         let active = Active {
             file,
             header,
@@ -335,15 +343,19 @@ impl Writer {
         let (leaves, bytes) = {
             let index = active.index.read().unwrap_or_else(PoisonError::into_inner);
             let stamped_until = self.shared.stamped_until();
-            (index.leaves.clone(), index.seal(active.header.number, first, stamped_until, checkpoint.root, &note))
+            (
+                index.leaves.clone(),
+                index.seal(active.header.number, first, stamped_until, checkpoint.root, &note),
+            )
         };
         let length = active.end + bytes.len() as u64;
         // A crash anywhere before the last line leaves an open segment with something behind its frames,
         // which restart cuts; the files of the tree may then be ahead, and get the same hashes again.
-        let result = tree::append(self.storage.as_ref(), &self.settings.folder, first, &leaves, &active.upper)
-            .and_then(|()| active.file.write_at(&bytes, active.end))
-            .and_then(|()| active.file.set_length(length))
-            .and_then(|()| active.file.sync());
+        let result =
+            tree::append(self.storage.as_ref(), &self.settings.folder, first, &leaves, &active.upper)
+                .and_then(|()| active.file.write_at(&bytes, active.end))
+                .and_then(|()| active.file.set_length(length))
+                .and_then(|()| active.file.sync());
         match result {
             Ok(()) => {
                 self.space.remove(self.settings.segment_size.saturating_sub(length));
@@ -368,7 +380,11 @@ impl Writer {
 }
 
 /// Gives the bodies of a group their final names.
-fn move_bodies(storage: &dyn Storage, folder: &std::path::Path, bodies: &[(PathBuf, PathBuf, u64)]) -> io::Result<()> {
+fn move_bodies(
+    storage: &dyn Storage,
+    folder: &std::path::Path,
+    bodies: &[(PathBuf, PathBuf, u64)],
+) -> io::Result<()> {
     if bodies.is_empty() {
         return Ok(());
     }
@@ -458,11 +474,17 @@ impl Group {
                     Some(offset) => *offset,
                     None => {
                         let kind = FrameKind::Signature;
-                        let offset = frame(kind, message.time, [0; 32], &mut |to| message.signature.encode(to));
+                        let offset =
+                            frame(kind, message.time, [0; 32], &mut |to| message.signature.encode(to));
                         active.signatures.insert(key, offset);
                         self.keys.push(key);
                         self.reserve += SIGNATURE as u64;
-                        self.signatures.push(SignatureEntry { sequence, time: message.time, offset, digest: key.0 });
+                        self.signatures.push(SignatureEntry {
+                            sequence,
+                            time: message.time,
+                            offset,
+                            digest: key.0,
+                        });
                         offset
                     }
                 };
@@ -479,7 +501,8 @@ impl Group {
                 let payload = stamp.encode();
                 let commitment = StampRecord::commitment(&payload);
                 let leaf = record_leaf(FrameKind::Timestamp, sequence, *time, &commitment);
-                let offset = frame(FrameKind::Timestamp, *time, leaf, &mut |to| to.extend_from_slice(&payload));
+                let offset =
+                    frame(FrameKind::Timestamp, *time, leaf, &mut |to| to.extend_from_slice(&payload));
                 self.reserve += (ENTRY + STAMP) as u64;
                 (offset, leaf)
             }

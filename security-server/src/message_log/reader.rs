@@ -1,0 +1,441 @@
+//! Reading the log: by the running server, and by others beside it or without it.
+//!
+//! A reader opens files read-only and takes no lock. It sees the log as it was when it was made; what is
+//! written later is seen by a new one.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gateway::ports::{Direction, Side};
+use protocol::id::{ClientId, ServiceId};
+use protocol::time::UtcTime;
+
+use super::checkpoint::Checkpoint;
+use super::format::FrameKind;
+use super::index::IndexEntry;
+use super::merkle::{self, Hash};
+use super::record::{
+    Details, SharedSignature, StampRecord, StoredBody, StoredMessage, client_name, id_hash, service_of_name,
+    time,
+};
+use super::segment::{ReadError, Segment, body_path, segment_numbers, segment_path};
+use super::tree::Tree;
+
+/// Entries that are read from an index at a time.
+const PAGE: u64 = 1024;
+
+/// Which records are listed. Everything that is given must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// The message id.
+    pub message_id: Option<String>,
+    /// The calling client.
+    pub client: Option<ClientId>,
+    /// The called service's provider.
+    pub provider: Option<ClientId>,
+    /// The called service.
+    pub service: Option<ServiceId>,
+    /// Not before this time.
+    pub from: Option<UtcTime>,
+    /// Before this time.
+    pub until: Option<UtcTime>,
+    /// Only requests or only responses.
+    pub direction: Option<Direction>,
+    /// Only records of one side.
+    pub side: Option<Side>,
+}
+
+/// A message record without its content.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// Place in the log.
+    pub sequence: u64,
+    /// When it was logged.
+    pub time: UtcTime,
+    /// The rest.
+    pub details: Details,
+}
+
+/// A message record with all its parts.
+#[derive(Clone, Debug)]
+pub struct StoredRecord {
+    /// What a listing shows.
+    pub summary: Summary,
+    /// Octets of `/message.xml` as logged.
+    pub message: Bytes,
+    /// The signature document.
+    pub signature: Bytes,
+    /// The signature's chain result.
+    pub hash_chain_result: Option<Bytes>,
+    /// The record's chain.
+    pub hash_chain: Option<Bytes>,
+    /// Sequence by which time-stamps refer to the signature: of the first record that has it.
+    pub signature_sequence: u64,
+    body: StoredBody,
+    path: PathBuf,
+}
+
+/// A body to be read to its end.
+pub enum BodyReader {
+    /// In memory.
+    Memory(Bytes),
+    /// A file with just the body.
+    File(File),
+}
+
+impl StoredRecord {
+    /// The body, as far as it was kept.
+    ///
+    /// # Errors
+    /// Its file cannot be opened.
+    pub fn body(&self) -> Result<Option<BodyReader>, ReadError> {
+        match &self.body {
+            StoredBody::None => Ok(None),
+            StoredBody::Inline(bytes) => Ok(Some(BodyReader::Memory(bytes.clone()))),
+            StoredBody::OwnFile { .. } => {
+                Ok(Some(BodyReader::File(File::open(&self.path).map_err(ReadError::io(&self.path))?)))
+            }
+        }
+    }
+}
+
+/// A view of a log.
+pub struct Reader {
+    folder: PathBuf,
+    first: u64,
+    last: Arc<Segment>,
+}
+
+impl Reader {
+    /// Opens the log in a folder, whether a server writes it or not.
+    ///
+    /// # Errors
+    /// There is none, or its last segment cannot be read.
+    pub fn open(folder: &Path) -> Result<Self, ReadError> {
+        let numbers = segment_numbers(folder)?;
+        let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else {
+            return Err(ReadError::NoLog(folder.display().to_string()));
+        };
+        let last = Arc::new(Segment::open(segment_path(folder, *last))?);
+        Ok(Self { folder: folder.to_owned(), first: *first, last })
+    }
+
+    pub(super) fn beside_writer(folder: &Path, last: Option<Arc<Segment>>) -> Result<Self, ReadError> {
+        let last = last.ok_or_else(|| ReadError::NoLog(folder.display().to_string()))?;
+        // Segments are removed from the front only.
+        let first = segment_numbers(folder)?.first().copied().unwrap_or(last.number());
+        Ok(Self { folder: folder.to_owned(), first: first.min(last.number()), last })
+    }
+
+    /// Records in the log.
+    pub fn size(&self) -> u64 {
+        self.last.first_sequence() + self.last.count()
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn last(&self) -> &Arc<Segment> {
+        &self.last
+    }
+
+    /// Numbers of the segments, oldest first.
+    pub(super) fn numbers(&self) -> std::ops::RangeInclusive<u64> {
+        self.first..=self.last.number()
+    }
+
+    pub(super) fn segment(&self, number: u64) -> Result<Arc<Segment>, ReadError> {
+        if number == self.last.number() {
+            return Ok(Arc::clone(&self.last));
+        }
+        Ok(Arc::new(Segment::open(segment_path(&self.folder, number))?))
+    }
+
+    /// The segment that has a record, by binary search. Of a sequence beyond the end, the last one.
+    pub(super) fn segment_of(&self, sequence: u64) -> Result<Option<Arc<Segment>>, ReadError> {
+        let (mut low, mut high) = (self.first, self.last.number());
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if self.segment(middle)?.first_sequence() <= sequence { low = middle } else { high = middle - 1 }
+        }
+        let segment = self.segment(low)?;
+        Ok((segment.first_sequence() <= sequence).then_some(segment))
+    }
+
+    /// The records that match, oldest first, read as they are asked for.
+    pub fn list(&self, filter: Filter) -> impl Iterator<Item = Result<Summary, ReadError>> + '_ {
+        let wanted = Wanted::new(filter);
+        let mut numbers = self.numbers();
+        let mut matches: std::vec::IntoIter<Result<Summary, ReadError>> = Vec::new().into_iter();
+        let mut page: Option<(Arc<Segment>, Names, u64)> = None;
+        std::iter::from_fn(move || {
+            loop {
+                if let Some(found) = matches.next() {
+                    return Some(found);
+                }
+                let (segment, names, at) = match page.take() {
+                    Some(page) => page,
+                    None => match self.begin(numbers.next()?, &wanted) {
+                        Ok(Some((segment, names))) => (segment, names, 0),
+                        Ok(None) => continue,
+                        Err(error) => return Some(Err(error)),
+                    },
+                };
+                let (found, next) = wanted.page(&segment, &names, at);
+                matches = found.into_iter();
+                page = next.map(|next| (segment, names, next));
+            }
+        })
+    }
+
+    /// A segment, if anything in it can match.
+    fn begin(&self, number: u64, wanted: &Wanted) -> Result<Option<(Arc<Segment>, Names)>, ReadError> {
+        let segment = self.segment(number)?;
+        let (least, greatest) = segment.times();
+        let filter = &wanted.filter;
+        if filter.from.is_some_and(|from| greatest < from.millis())
+            || filter.until.is_some_and(|until| least >= until.millis())
+            || segment.count() == 0
+        {
+            return Ok(None);
+        }
+        let names = wanted.names(&segment)?;
+        Ok((!names.none).then_some((segment, names)))
+    }
+
+    /// One message record.
+    ///
+    /// # Errors
+    /// It cannot be read, or is damaged.
+    pub fn show(&self, sequence: u64) -> Result<Option<StoredRecord>, ReadError> {
+        let Some(segment) = self.segment_of(sequence)? else { return Ok(None) };
+        let Some(entry) = segment.entry(sequence - segment.first_sequence())? else { return Ok(None) };
+        if entry.kind != FrameKind::Message {
+            return Ok(None);
+        }
+        let (header, message, signature, signature_sequence) = message(&segment, u64::from(entry.offset))?;
+        Ok(Some(StoredRecord {
+            summary: Summary { sequence, time: time(header), details: message.details },
+            message: message.message,
+            signature: signature.document,
+            hash_chain_result: signature.result,
+            hash_chain: message.chain,
+            signature_sequence,
+            body: message.body,
+            path: body_path(&self.folder, sequence),
+        }))
+    }
+
+    /// One time-stamp record.
+    ///
+    /// # Errors
+    /// It cannot be read, or is damaged.
+    pub fn stamp(&self, sequence: u64) -> Result<Option<StampRecord>, ReadError> {
+        let Some(segment) = self.segment_of(sequence)? else { return Ok(None) };
+        let Some(entry) = segment.entry(sequence - segment.first_sequence())? else { return Ok(None) };
+        if entry.kind != FrameKind::Timestamp {
+            return Ok(None);
+        }
+        stamp(&segment, u64::from(entry.offset)).map(Some)
+    }
+
+    /// The tree, for proofs.
+    pub(super) fn tree(&self) -> Tree {
+        Tree::new(&self.folder, Arc::clone(&self.last))
+    }
+
+    /// Root over the first `size` records.
+    ///
+    /// # Errors
+    /// A hash cannot be read.
+    pub fn root(&self, size: u64) -> Result<Hash, ReadError> {
+        merkle::root(&self.tree(), size)
+    }
+
+    /// The leaf hash of a record with the proof that it is in the tree of the first `size` records.
+    ///
+    /// # Errors
+    /// A hash cannot be read.
+    pub fn inclusion_proof(&self, sequence: u64, size: u64) -> Result<Option<(Hash, Vec<Hash>)>, ReadError> {
+        if sequence >= size || size > self.size() {
+            return Ok(None);
+        }
+        let tree = self.tree();
+        let leaf = merkle::Subtrees::subtree(&tree, 0, sequence)?;
+        Ok(Some((leaf, merkle::inclusion_proof(&tree, sequence, size)?)))
+    }
+
+    /// The proof that the log of `new` records continues the log of `old` records.
+    ///
+    /// # Errors
+    /// A hash cannot be read.
+    pub fn consistency_proof(&self, old: u64, new: u64) -> Result<Option<Vec<Hash>>, ReadError> {
+        if old > new || new > self.size() {
+            return Ok(None);
+        }
+        merkle::consistency_proof(&self.tree(), old, new).map(Some)
+    }
+
+    /// The checkpoint notes of all sealed segments, oldest first.
+    pub fn checkpoints(&self) -> impl Iterator<Item = Result<String, ReadError>> + '_ {
+        self.numbers()
+            .filter_map(|number| self.segment(number).and_then(|segment| segment.checkpoint()).transpose())
+    }
+
+    /// A checkpoint of the log as it is now, without signature.
+    ///
+    /// # Errors
+    /// A hash cannot be read.
+    pub fn checkpoint(&self, origin: &str) -> Result<Checkpoint, ReadError> {
+        let size = self.size();
+        Ok(Checkpoint { origin: origin.to_owned(), size, root: self.root(size)? })
+    }
+}
+
+/// Time, record, signature and the sequence of the signature.
+pub(super) fn message(
+    segment: &Segment,
+    offset: u64,
+) -> Result<(i64, StoredMessage, SharedSignature, u64), ReadError> {
+    let (header, payload) = segment.frame(offset)?;
+    let damaged = |what| move || segment.damaged(offset, what);
+    let stored = StoredMessage::decode(&payload).ok_or_else(damaged("message record"))?;
+    let (of_signature, payload) = segment.frame(u64::from(stored.signature))?;
+    if of_signature.kind != FrameKind::Signature {
+        return Err(segment.damaged(offset, "signature of the record"));
+    }
+    let signature = SharedSignature::decode(&payload).ok_or_else(damaged("signature of the record"))?;
+    Ok((header.time, stored, signature, of_signature.sequence))
+}
+
+pub(super) fn stamp(segment: &Segment, offset: u64) -> Result<StampRecord, ReadError> {
+    let (_, payload) = segment.frame(offset)?;
+    StampRecord::decode(&payload).ok_or_else(|| segment.damaged(offset, "time-stamp record"))
+}
+
+/// A filter with what of it can be compared on octets.
+struct Wanted {
+    filter: Filter,
+    client: Option<Vec<u8>>,
+    id: Option<u64>,
+}
+
+/// The numbers a filter's names have in a segment.
+#[derive(Default)]
+struct Names {
+    client: Option<u32>,
+    services: Option<Vec<u32>>,
+    /// A name is not in the segment, so no record matches.
+    none: bool,
+}
+
+impl Wanted {
+    fn new(filter: Filter) -> Self {
+        let client = filter.client.as_ref().map(client_name);
+        let id = filter.message_id.as_deref().map(id_hash);
+        Self { filter, client, id }
+    }
+
+    fn names(&self, segment: &Segment) -> Result<Names, ReadError> {
+        if self.client.is_none() && self.filter.provider.is_none() && self.filter.service.is_none() {
+            return Ok(Names::default());
+        }
+        let all = segment.names()?;
+        let numbers = |matches: &dyn Fn(&Bytes) -> bool| -> Vec<u32> {
+            all.iter().zip(0..).filter(|(name, _)| matches(name)).map(|(_, number)| number).collect()
+        };
+        let mut names = Names::default();
+        if let Some(client) = &self.client {
+            names.client = numbers(&|name| name == client).first().copied();
+            names.none |= names.client.is_none();
+        }
+        if self.filter.provider.is_some() || self.filter.service.is_some() {
+            let services = numbers(&|name| {
+                service_of_name(name).is_some_and(|service| {
+                    self.filter.service.as_ref().is_none_or(|wanted| *wanted == service)
+                        && self.filter.provider.as_ref().is_none_or(|wanted| wanted == service.provider())
+                })
+            });
+            names.none |= services.is_empty();
+            names.services = Some(services);
+        }
+        Ok(names)
+    }
+
+    /// Matches among one page of a segment, and where the next page begins.
+    fn page(
+        &self,
+        segment: &Arc<Segment>,
+        names: &Names,
+        from: u64,
+    ) -> (Vec<Result<Summary, ReadError>>, Option<u64>) {
+        let first = segment.first_sequence();
+        if let Some(hash) = self.id {
+            let found = segment.find(hash).map(|numbers| {
+                let of = |number: u32| {
+                    Ok(segment.entry(u64::from(number))?.map(|entry| (u64::from(number), entry)))
+                };
+                numbers
+                    .into_iter()
+                    .filter_map(|number| of(number).transpose())
+                    .collect::<Result<Vec<_>, ReadError>>()
+            });
+            return match found {
+                Ok(Ok(entries)) => (self.summaries(segment, names, first, entries), None),
+                Ok(Err(error)) | Err(error) => (vec![Err(error)], None),
+            };
+        }
+        match segment.entries(from, PAGE) {
+            Err(error) => (vec![Err(error)], None),
+            Ok(entries) if entries.is_empty() => (Vec::new(), None),
+            Ok(entries) => {
+                let entries = (from..).zip(entries).collect();
+                (self.summaries(segment, names, first, entries), Some(from + PAGE))
+            }
+        }
+    }
+
+    fn summaries(
+        &self,
+        segment: &Segment,
+        names: &Names,
+        first: u64,
+        entries: Vec<(u64, IndexEntry)>,
+    ) -> Vec<Result<Summary, ReadError>> {
+        let mut found = Vec::new();
+        for (number, entry) in entries {
+            if !self.matches(&entry, names) {
+                continue;
+            }
+            let summary = segment.frame(u64::from(entry.offset)).and_then(|(header, payload)| {
+                if header.erased {
+                    return Ok(None);
+                }
+                let message = StoredMessage::decode(&payload)
+                    .ok_or_else(|| segment.damaged(u64::from(entry.offset), "message record"))?;
+                let summary =
+                    Summary { sequence: first + number, time: time(entry.time), details: message.details };
+                let other = |wanted: &String| *wanted != summary.details.message_id;
+                Ok((!self.filter.message_id.as_ref().is_some_and(other)).then_some(summary))
+            });
+            found.extend(summary.transpose());
+        }
+        found
+    }
+
+    fn matches(&self, entry: &IndexEntry, names: &Names) -> bool {
+        let filter = &self.filter;
+        let side = if entry.flags & 1 == 0 { Side::Consumer } else { Side::Provider };
+        let direction = if entry.flags & 2 == 0 { Direction::Request } else { Direction::Response };
+        entry.kind == FrameKind::Message
+            && filter.from.is_none_or(|from| entry.time >= from.millis())
+            && filter.until.is_none_or(|until| entry.time < until.millis())
+            && filter.direction.is_none_or(|wanted| wanted == direction)
+            && filter.side.is_none_or(|wanted| wanted == side)
+            && names.client.is_none_or(|wanted| wanted == entry.client)
+            && names.services.as_ref().is_none_or(|wanted| wanted.contains(&entry.service))
+    }
+}
