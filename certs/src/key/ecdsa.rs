@@ -38,7 +38,7 @@ pub(super) fn field_size(kind: KeyKind) -> Option<usize> {
 /// them, so the octets are split in the middle (signatures and evidence §1.4.7); an odd number of
 /// octets, none, or a half that is too long is no signature.
 pub(super) fn full_raw(signature: &[u8], field: usize) -> Option<([u8; 2 * LARGEST_FIELD], usize)> {
-    if signature.is_empty() || signature.len() % 2 != 0 {
+    if signature.is_empty() || !signature.len().is_multiple_of(2) {
         return None;
     }
     let (r, s) = signature.split_at(signature.len() / 2);

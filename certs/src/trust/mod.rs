@@ -291,3 +291,6 @@ impl fmt::Debug for TrustStore {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
