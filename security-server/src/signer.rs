@@ -1,1 +1,0 @@
-//! Signs messages in batches.
