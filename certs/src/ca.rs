@@ -1,1 +1,0 @@
-//! The pilot certification authority with its OCSP responder and time-stamping authority.
