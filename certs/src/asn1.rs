@@ -59,6 +59,7 @@ impl<'a> Element<'a> {
 pub(crate) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
+    #[cfg(test)]
     pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }

@@ -1,0 +1,3 @@
+//! What the `causeway` command is made of: the roles it can run.
+
+pub mod ca;
