@@ -1,12 +1,25 @@
 //! The central registry: who is a member, which server serves whom, and whom to trust.
+//!
+//! An operator declares the instance in one file (`state`). Once a period the registry makes the global
+//! configuration from it, signs it (`publish`, `keys`) and serves it (`serve`). A change in the file is
+//! in force, durable and published within a second.
 
 pub mod config;
 mod fields;
+mod files;
+pub mod keys;
 mod pin;
 pub mod publish;
-pub mod serve;
+mod publisher;
+mod random;
+mod registry;
+mod serve;
 pub mod state;
 pub mod store;
+mod tls;
 
+pub use config::Config;
 pub use fields::{Problem, Problems};
 pub use pin::{PinError, PinSource};
+pub use registry::{ChangeError, Registry, Running, StartError, anchor_file};
+pub use tls::TlsError;

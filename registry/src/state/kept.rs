@@ -84,6 +84,8 @@ pub enum Taken {
     Same,
     /// A new state is in force and durable.
     New {
+        /// The state.
+        kept: Kept,
         /// What it brings, clause by clause.
         differences: Vec<String>,
         /// What should be looked at.
@@ -107,12 +109,12 @@ impl Kept {
         Ok(Some(Self { generation: record.generation, state: checked.state, digest }))
     }
 
-    /// Takes the state of a file into force, if it is good and says anything new.
+    /// Takes the state of a file into force, if it is good and says anything new over what is in force.
     ///
     /// When this returns a new state, it is durable: a crash just before leaves the old one, and the
     /// file is simply read again.
     pub fn take(
-        kept: &mut Option<Self>,
+        in_force: Option<&Self>,
         watched: &mut Watched,
         store: &dyn Store,
         now: UtcTime,
@@ -127,7 +129,7 @@ impl Kept {
         watched.was_read(named);
         let (text, Checked { state, warnings }) = read?;
         let digest = digest(&text, &files);
-        let differences = match kept.as_ref() {
+        let differences = match in_force {
             Some(kept) if kept.digest == digest => return Ok(Taken::Same),
             Some(kept) if kept.state.instance != state.instance => {
                 return Err(StateError::OtherInstance {
@@ -138,12 +140,11 @@ impl Kept {
             Some(kept) => state.differences(&kept.state),
             None => vec![format!("instance {} declared", state.instance)],
         };
-        let generation = kept.as_ref().map_or(0, |kept| kept.generation).saturating_add(1);
+        let generation = in_force.map_or(0, |kept| kept.generation).saturating_add(1);
         let files = files.iter().map(|(path, content)| (path.clone(), STANDARD.encode(content))).collect();
         let record = serde_json::to_vec(&Record { generation, text, files });
         store.put(NAME, &record.map_err(|error| StateError::Held(error.to_string()))?)?;
-        *kept = Some(Self { generation, state, digest });
-        Ok(Taken::New { differences, warnings })
+        Ok(Taken::New { kept: Self { generation, state, digest }, differences, warnings })
     }
 }
 

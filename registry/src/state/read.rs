@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use certs::certificate::Certificate;
 use protocol::configuration::{
-    ApprovedCa, CaCertificate, ClassPolicy, CostType, GlobalGroup, Member, OcspResponder, PairTerms,
+    Anchor, ApprovedCa, CaCertificate, ClassPolicy, CostType, GlobalGroup, Member, OcspResponder, PairTerms,
     Subsystem, TimestampingService, TlsFloor,
 };
 use protocol::id::{ClientId, GlobalGroupId, MemberId, SecurityServerId};
@@ -135,7 +135,7 @@ impl<'r, 't> Reading<'r, 't> {
         let groups = self.groups(root);
         root.need("management");
         let management = root.table("management").and_then(|table| self.management(table));
-        let partners = Vec::new();
+        let partners = self.partners(root);
         Some(InstanceState {
             instance: instance?,
             settings,
@@ -455,6 +455,32 @@ impl<'r, 't> Reading<'r, 't> {
             registration_address: address.map(|at| at.value),
             registration_certificate: certificate,
         })
+    }
+
+    fn partners(&self, root: &mut Table<'r, 't>) -> Vec<Anchor> {
+        let mut seen = HashSet::new();
+        let mut partners = Vec::new();
+        for mut table in root.tables("partner") {
+            let file = table.needed_text("anchor");
+            table.finish();
+            let Some(file) = file else { continue };
+            let anchor = self
+                .files
+                .content(&file.value)
+                .and_then(|content| Anchor::parse(&content).map_err(|error| error.to_string()));
+            match anchor {
+                Err(text) => self.reader.problem(&file.place, text),
+                Ok(anchor) if anchor.instance == self.instance => {
+                    self.reader.problem(&file.place, "is an anchor of this instance, not of a partner");
+                }
+                Ok(anchor) => {
+                    if self.is_first(&mut seen, anchor.instance.clone(), &file.place, "partner") {
+                        partners.push(anchor);
+                    }
+                }
+            }
+        }
+        partners
     }
 
     /// The value that a rule makes of a text; a problem otherwise.

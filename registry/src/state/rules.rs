@@ -108,21 +108,12 @@ pub(super) fn profile(text: &str) -> Result<String, String> {
 
 /// `state`, `data-center` or `international`
 pub(super) fn node_class(text: &str) -> Result<NodeClass, String> {
-    match text {
-        "state" => Ok(NodeClass::State),
-        "data-center" => Ok(NodeClass::DataCenter),
-        "international" => Ok(NodeClass::International),
-        _ => Err("must be state, data-center or international".into()),
-    }
+    NodeClass::from_name(text).ok_or_else(|| "must be state, data-center or international".into())
 }
 
 /// `1.2` or `1.3`
 pub(super) fn tls_floor(text: &str) -> Result<TlsFloor, String> {
-    match text {
-        "1.2" => Ok(TlsFloor::Tls12),
-        "1.3" => Ok(TlsFloor::Tls13),
-        _ => Err("must be \"1.2\" or \"1.3\"".into()),
-    }
+    TlsFloor::from_name(text).ok_or_else(|| "must be \"1.2\" or \"1.3\"".into())
 }
 
 /// `free`, `paid` or `undefined`

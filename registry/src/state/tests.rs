@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::configuration::{NodeClass, TlsFloor};
+use protocol::configuration::{Anchor, AnchorSource, NodeClass, TlsFloor};
 use protocol::time::UtcTime;
 
 use super::kept::{Kept, StateError, Taken};
@@ -79,6 +79,9 @@ tls = "1.3"
 ocsp-live-seconds = 60
 synchronous-timestamp = true
 
+[[partner]]
+anchor = "partner.xml"
+
 [management]
 provider = "CW/GOV/1/management"
 "#;
@@ -97,12 +100,22 @@ fn files() -> BTreeMap<String, Vec<u8>> {
         ("b.der", b.der().to_vec()),
         ("ca.pem", ca.pem().into_bytes()),
         ("two.pem", (a.pem() + &b.pem()).into_bytes()),
+        ("partner.xml", anchor("PARTNER")),
+        ("own.xml", anchor("CW")),
         ("junk", vec![0x30, 1, 2]),
         ("signing.pem", authority().pem().into_bytes()),
         ("ended.pem", sign(ended).pem().into_bytes()),
     ]
     .map(|(name, content)| (name.to_owned(), content))
     .into()
+}
+
+fn anchor(instance: &str) -> Vec<u8> {
+    let source = AnchorSource {
+        download_url: "http://r.example/externalconf".to_owned(),
+        verification_certs: vec![authority().der().to_vec()],
+    };
+    Anchor { generated_at: None, instance: instance.to_owned(), sources: vec![source] }.to_xml()
 }
 
 fn params(name: &str) -> rcgen::CertificateParams {
@@ -151,6 +164,7 @@ fn a_whole_state() {
     let private = state.private_parameters("registry.example");
     assert_eq!(private.registration_address, "https://registry.example:4001/managementservice/");
     assert_eq!(private.timestamping_interval_seconds, 30);
+    assert_eq!(private.anchors[0].instance, "PARTNER");
 }
 
 #[test]
@@ -208,6 +222,8 @@ fn states_that_are_refused() {
         "class = \"COM\"\ncode = \"2\"",
         &["COM is no", "CW/GOV/2 is not"],
     );
+    refused("partner.xml", "own.xml", &["is an anchor of this instance"]);
+    refused("partner.xml", "a.pem", &["malformed configuration anchor"]);
     refused("verify-next-update = false", "verify-next-update = ", &["line 8"]);
     // Problems in several places come together, in the order of the file.
     refused(
@@ -215,6 +231,21 @@ fn states_that_are_refused() {
         "[[global-group]]\ncode = \"x:y\"\n[[class-pair]]\nconsumer = \"state\"\n[extra]\n[[member-class]]",
         &["x:y", "`provider` is missing", "extra: is not known here"],
     );
+}
+
+/// Takes the file's state into force; the differences, none if it is the same.
+fn take(
+    kept: &mut Option<Kept>,
+    watched: &mut Watched,
+    store: &SledStore,
+) -> Result<Option<Vec<String>>, StateError> {
+    match Kept::take(kept.as_ref(), watched, store, now())? {
+        Taken::Same => Ok(None),
+        Taken::New { kept: new, differences, .. } => {
+            *kept = Some(new);
+            Ok(Some(differences))
+        }
+    }
 }
 
 #[test]
@@ -229,38 +260,31 @@ fn a_state_is_kept_and_its_changes_are_told() {
     let mut watched = Watched::new(&path);
     let mut kept = Kept::load(&store, now()).unwrap();
     assert!(kept.is_none());
-    assert!(matches!(Kept::take(&mut kept, &mut watched, &store, now()), Err(StateError::File { .. })));
+    assert!(matches!(take(&mut kept, &mut watched, &store), Err(StateError::File { .. })));
 
     write(WHOLE);
-    assert!(matches!(Kept::take(&mut kept, &mut watched, &store, now()), Ok(Taken::New { .. })));
-    assert!(matches!(Kept::take(&mut kept, &mut watched, &store, now()), Ok(Taken::Same)));
+    assert!(matches!(take(&mut kept, &mut watched, &store), Ok(Some(_))));
+    assert!(matches!(take(&mut kept, &mut watched, &store), Ok(None)));
 
     write(
         &WHOLE
             .replace("name = \"Ministry\"", "name = \"The ministry\"")
             .replace("code = \"all\"", "code = \"one\""),
     );
-    let Ok(Taken::New { differences, .. }) = Kept::take(&mut kept, &mut watched, &store, now()) else {
-        panic!("a change")
-    };
+    let Ok(Some(differences)) = take(&mut kept, &mut watched, &store) else { panic!("a change") };
     let expected = ["member CW/GOV/1 changed", "global group CW/one added", "global group CW/all removed"];
     assert_eq!(differences, expected);
 
     // A certificate that is replaced under the same name is a change as well.
     std::fs::write(folder.path().join("a.pem"), authentication("new").pem()).unwrap();
-    let Ok(Taken::New { differences, .. }) = Kept::take(&mut kept, &mut watched, &store, now()) else {
-        panic!("a change")
-    };
+    let Ok(Some(differences)) = take(&mut kept, &mut watched, &store) else { panic!("a change") };
     assert_eq!(differences, ["security server CW/GOV/1/ss1 changed"]);
 
     // A bad file leaves what is in force, also over a restart without the files.
     write("instance = 1");
-    assert!(matches!(Kept::take(&mut kept, &mut watched, &store, now()), Err(StateError::Problems { .. })));
+    assert!(matches!(take(&mut kept, &mut watched, &store), Err(StateError::Problems { .. })));
     write(&WHOLE.replace("CW", "OTHER"));
-    assert!(matches!(
-        Kept::take(&mut kept, &mut watched, &store, now()),
-        Err(StateError::OtherInstance { .. })
-    ));
+    assert!(matches!(take(&mut kept, &mut watched, &store), Err(StateError::OtherInstance { .. })));
     let kept = kept.unwrap();
     drop(store);
     let store = SledStore::open(&folder.path().join("store")).unwrap();

@@ -1,0 +1,228 @@
+//! One round: makes the parts of every version and signs the directories (§10).
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::configuration::directory::{
+    self, FETCH_INTERVAL, NEXT_UPDATE, PRIVATE_PARAMETERS, SHARED_PARAMETERS,
+};
+use protocol::configuration::{
+    ConfigurationError, Part, Source, node_classes, optional_parts, private, shared,
+};
+use protocol::digest::{Digest, DigestAlgorithm};
+use protocol::time::UtcTime;
+
+use super::{Address, Published, SourceKind};
+use crate::config::VERSIONS;
+use crate::keys::{KeysError, SigningKeys};
+use crate::random::{self, NoRandomness};
+use crate::state::InstanceState;
+use crate::state::kept::Kept;
+
+/// Parts stay at least so long after the last directory that named them was replaced.
+const LEAST_RETENTION: Duration = Duration::from_secs(600);
+/// Most bytes of parts that no directory names any more.
+const MOST_OLD_BYTES: usize = 256 << 20;
+
+/// Why a round failed. What was published before stays, until it expires.
+#[derive(Debug, thiserror::Error)]
+pub enum RoundError {
+    /// A file would not follow the schema of its version, so that clients would refuse everything.
+    #[error("cannot write {file} of version {version}: {error}")]
+    Part {
+        /// Which file.
+        file: &'static str,
+        /// Of which version.
+        version: u8,
+        /// Why.
+        error: ConfigurationError,
+    },
+    /// Signing failed.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// There is no randomness.
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
+    /// The key signs with an algorithm that has no name in a directory.
+    #[error("the signature algorithm of the {} key has no name", .0.name())]
+    Algorithm(SourceKind),
+}
+
+/// Makes rounds, and remembers the parts of earlier ones.
+#[derive(Debug)]
+pub struct Rounds {
+    address: Address,
+    minimum_version: u8,
+    expiry: Duration,
+    count: u64,
+    /// Parts that the last round published, by version and file.
+    current: BTreeMap<(u8, &'static str), Located>,
+    /// All parts that are served, by path.
+    parts: HashMap<String, Served>,
+}
+
+/// A part with its place. A part that did not change keeps its place over many rounds.
+#[derive(Clone, Debug)]
+struct Located {
+    digest: Digest,
+    path: String,
+}
+
+#[derive(Clone, Debug)]
+struct Served {
+    bytes: Bytes,
+    /// When a directory named it last.
+    named: UtcTime,
+}
+
+/// A file before it has a place.
+struct File {
+    identifier: &'static str,
+    name: &'static str,
+    internal_only: bool,
+    bytes: Vec<u8>,
+}
+
+impl Rounds {
+    /// Rounds for clients that find the registry at an address.
+    pub fn new(address: Address, minimum_version: u8, expiry: Duration) -> Self {
+        let (current, parts) = (BTreeMap::new(), HashMap::new());
+        Self { address, minimum_version, expiry, count: 0, current, parts }
+    }
+
+    /// Makes everything that is published from now on. If anything fails, nothing changes.
+    pub fn make(&mut self, kept: &Kept, keys: &SigningKeys, now: UtcTime) -> Result<Published, RoundError> {
+        self.count = self.count.wrapping_add(1);
+        let stamp = format!(
+            "{}{:03}{:06}",
+            now.to_compact_text(),
+            now.millis().rem_euclid(1000),
+            self.count % 1_000_000
+        );
+        let expires = now.plus(self.expiry);
+        let mut current = BTreeMap::new();
+        let mut fresh = HashMap::new();
+        let mut directories = HashMap::new();
+        for version in self.minimum_version..=*VERSIONS.end() {
+            let mut internal = Vec::new();
+            let mut external = Vec::new();
+            for file in self.files(&kept.state, keys, version)? {
+                let digest = DigestAlgorithm::Sha512.digest(&file.bytes);
+                let known = self.current.get(&(version, file.name)).filter(|known| known.digest == digest);
+                let located = match known {
+                    Some(known) => known.clone(),
+                    None => {
+                        let path = format!("/V{version}/{stamp}/{}", file.name);
+                        fresh.insert(path.clone(), Bytes::from(file.bytes));
+                        Located { digest, path }
+                    }
+                };
+                let part = Part {
+                    content_identifier: Some(file.identifier.to_owned()),
+                    instance: Some(kept.state.instance.clone()),
+                    location: located.path.clone(),
+                    file_name: None,
+                    digest,
+                };
+                if !file.internal_only {
+                    external.push(part.clone());
+                }
+                internal.push(part);
+                current.insert((version, file.name), located);
+            }
+            for (kind, parts) in [(SourceKind::Internal, internal), (SourceKind::External, external)] {
+                directories.insert((kind, version), sign(kind, keys, expires, version, &parts)?);
+            }
+        }
+        self.current = current;
+        self.remember(fresh, now);
+        let parts = self.parts.iter().map(|(path, kept)| (path.clone(), kept.bytes.clone())).collect();
+        Ok(Published {
+            generation: kept.generation,
+            made: Some(now),
+            expires: Some(expires),
+            directories,
+            parts,
+        })
+    }
+
+    /// The files of a version. Parameters are read back before they count: a client that cannot read
+    /// one file refuses all.
+    fn files(&self, state: &InstanceState, keys: &SigningKeys, version: u8) -> Result<Vec<File>, RoundError> {
+        let failed = |file| move |error| RoundError::Part { file, version, error };
+        let source = Source {
+            address: self.address.authority().to_owned(),
+            internal_verification_certs: keys.certificates(SourceKind::Internal),
+            external_verification_certs: keys.certificates(SourceKind::External),
+        };
+        let name = directory::PRIVATE_PARAMETERS_FILE;
+        let parameters = state.private_parameters(self.address.host());
+        let bytes = private::write(&parameters, version).map_err(failed(name))?;
+        private::parse(&bytes, version).map_err(failed(name))?;
+        let mut files = vec![File { identifier: PRIVATE_PARAMETERS, name, internal_only: true, bytes }];
+
+        let name = directory::SHARED_PARAMETERS_FILE;
+        let parameters = state.shared_parameters(version, vec![source]);
+        let bytes = shared::write(&parameters, version).map_err(failed(name))?;
+        shared::parse(&bytes, version).map_err(failed(name))?;
+        files.push(File { identifier: SHARED_PARAMETERS, name, internal_only: false, bytes });
+
+        if let Some(seconds) = state.settings.ocsp_fetch_interval_seconds {
+            let (bytes, name) = (optional_parts::write_fetch_interval(seconds), "fetchinterval-params.xml");
+            files.push(File { identifier: FETCH_INTERVAL, name, internal_only: true, bytes });
+        }
+        if let Some(verify) = state.settings.verify_next_update {
+            let (bytes, name) = (optional_parts::write_next_update(verify), "nextupdate-params.xml");
+            files.push(File { identifier: NEXT_UPDATE, name, internal_only: true, bytes });
+        }
+        if let Some(classes) = state.node_classes() {
+            let (identifier, name) = (node_classes::CONTENT_IDENTIFIER, node_classes::FILE_NAME);
+            let bytes = node_classes::write(&classes, &state.instance);
+            node_classes::parse(&bytes, &state.instance).map_err(failed(name))?;
+            files.push(File { identifier, name, internal_only: true, bytes });
+        }
+        Ok(files)
+    }
+
+    /// Adds the fresh parts, and drops those that nobody can be downloading any more.
+    fn remember(&mut self, fresh: HashMap<String, Bytes>, now: UtcTime) {
+        self.parts.extend(fresh.into_iter().map(|(path, bytes)| (path, Served { bytes, named: now })));
+        for located in self.current.values() {
+            if let Some(kept) = self.parts.get_mut(&located.path) {
+                kept.named = now;
+            }
+        }
+        let retention = LEAST_RETENTION.max(self.expiry);
+        self.parts.retain(|_, kept| now.since(kept.named) <= retention);
+        let mut old: Vec<(UtcTime, usize, String)> = self
+            .parts
+            .iter()
+            .filter(|(_, kept)| kept.named < now)
+            .map(|(path, kept)| (kept.named, kept.bytes.len(), path.clone()))
+            .collect();
+        old.sort_unstable_by(|one, other| other.cmp(one));
+        let mut bytes = 0_usize;
+        for (_, length, path) in old {
+            bytes = bytes.saturating_add(length);
+            if bytes > MOST_OLD_BYTES {
+                self.parts.remove(&path);
+            }
+        }
+    }
+}
+
+fn sign(
+    kind: SourceKind,
+    keys: &SigningKeys,
+    expires: UtcTime,
+    version: u8,
+    parts: &[Part],
+) -> Result<Bytes, RoundError> {
+    let (inner, outer) = (random::boundary()?, random::boundary()?);
+    let content = directory::content(expires, version, parts, &inner);
+    let signed = keys.sign(kind, &content)?;
+    directory::assemble(&content, &inner, &outer, signed.algorithm, &signed.certificate, &signed.value)
+        .map(Bytes::from)
+        .ok_or(RoundError::Algorithm(kind))
+}

@@ -1,0 +1,76 @@
+//! The server certificate of the HTTPS port. It protects nothing that the signature does not protect,
+//! so a self-signed one will do.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use certs::key::PrivateKey;
+use protocol::time::UtcTime;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::config::TlsFiles;
+use crate::keys::{KeysError, SigningKeys};
+
+/// Why there is no HTTPS.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read or used.
+    #[error("{}: {problem}; see [tls] in the configuration file", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// Certificate and key cannot be used for TLS together.
+    #[error("the HTTPS certificate cannot be used: {0}")]
+    Unusable(#[from] rustls::Error),
+    /// The self-signed certificate cannot be made.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+}
+
+/// The TLS configuration from files, or else with a self-signed certificate for the host.
+pub(crate) fn acceptor(
+    configured: Option<&TlsFiles>,
+    keys: &SigningKeys,
+    host: &str,
+    now: UtcTime,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let (chain, pkcs8) = match configured {
+        Some(files) => from_files(files)?,
+        None => {
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            let (key, certificate) = keys.tls(host, now)?;
+            (vec![CertificateDer::from(certificate.der().to_vec())], key.pkcs8())
+        }
+    };
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8.to_vec()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    Ok(Arc::new(config))
+}
+
+type Loaded = (Vec<CertificateDer<'static>>, zeroize::Zeroizing<Vec<u8>>);
+
+fn from_files(files: &TlsFiles) -> Result<Loaded, TlsError> {
+    let told = |path: &Path, problem: String| TlsError::File { path: path.to_owned(), problem };
+    let path = files.certificate.as_path();
+    let text = std::fs::read(path).map_err(|error| told(path, error.to_string()))?;
+    let chain = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| told(path, error.to_string()))?;
+    if chain.is_empty() {
+        return Err(told(path, "there is no certificate in it".into()));
+    }
+    let path = files.key.as_path();
+    let text = std::fs::read_to_string(path).map_err(|error| told(path, error.to_string()))?;
+    let text = zeroize::Zeroizing::new(text);
+    let key = PrivateKey::from_pem(&text).map_err(|error| told(path, error.to_string()))?;
+    Ok((chain, key.pkcs8()))
+}
