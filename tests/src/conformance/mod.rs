@@ -9,6 +9,7 @@ pub mod evidence;
 pub mod globalconf;
 pub mod live;
 pub mod messages;
+pub mod subjects;
 
 /// One stated verdict and ours, as short texts that are compared.
 #[derive(Clone, Debug)]
