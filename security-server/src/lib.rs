@@ -2,6 +2,10 @@
 
 pub mod config;
 pub mod directory;
+pub mod enrol;
 pub mod message_log;
+pub mod node;
 pub mod signer;
 pub mod state;
+#[cfg(test)]
+mod testkit;

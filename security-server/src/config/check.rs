@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
-use protocol::configuration::TlsFloor;
 use protocol::id::{MemberId, SecurityServerId};
 use serde::de::DeserializeOwned;
 
@@ -171,22 +170,15 @@ fn check_data_plane(written: &written::DataPlane, folder: &Path, problems: &mut 
     if !(1..=256).contains(&workers) {
         problems.add(format_args!("[data-plane] workers must be 1 to 256, not {workers}"));
     }
-    let least_tls = match written.least_tls.as_str() {
-        "1.2" => TlsFloor::Tls12,
-        "1.3" => TlsFloor::Tls13,
-        other => {
-            problems.add(format_args!("[data-plane] least-tls must be 1.2 or 1.3, not {other}"));
-            TlsFloor::Tls13
-        }
-    };
     DataPlane {
         workers,
         spool_folder: written.spool.as_ref().map_or_else(std::env::temp_dir, |spool| folder.join(spool)),
         connect_timeout,
         peer_timeout,
+        response_timeout: (written.response_timeout_seconds > 0)
+            .then(|| Duration::from_secs(written.response_timeout_seconds)),
         stop_timeout,
         verify_clients: written.verify_clients,
         peer_ports: (written.peer_messages_port, written.peer_ocsp_port),
-        least_tls,
     }
 }

@@ -16,7 +16,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use protocol::configuration::TlsFloor;
 use protocol::id::SecurityServerId;
 
 pub use pin::{Pin, PinError, PinSource};
@@ -79,16 +78,16 @@ pub struct DataPlane {
     pub spool_folder: PathBuf,
     /// Time for a connection to a peer or provider.
     pub connect_timeout: Duration,
-    /// Longest silence of a peer.
+    /// Longest silence of a peer in the middle of a message.
     pub peer_timeout: Duration,
+    /// Longest wait for a peer to begin its answer; none: no limit.
+    pub response_timeout: Option<Duration>,
     /// Time for running exchanges when the node stops.
     pub stop_timeout: Duration,
     /// Whether connection types are enforced.
     pub verify_clients: bool,
     /// The ports of other servers: messages and OCSP responses.
     pub peer_ports: (u16, u16),
-    /// Least TLS version towards other servers, whatever the class policy says.
-    pub least_tls: TlsFloor,
 }
 
 /// The message log.

@@ -106,7 +106,6 @@ htps = 3
 [configuration]
 refresh-seconds = 0
 [data-plane]
-least-tls = "1.1"
 workers = 0
 [message-log]
 segment-megabytes = 0
@@ -143,7 +142,6 @@ colour = "red"
         "[configuration] refresh-seconds must be 1 to 3600, not 0",
         "[message-log] segment-megabytes must be",
         "[data-plane] workers must be",
-        "[data-plane] least-tls must be 1.2 or 1.3, not 1.1",
         "[server]: a part of the identifier is empty",
     ];
     for part in expected {

@@ -100,8 +100,11 @@ pub struct DataPlane {
     pub spool: Option<PathBuf>,
     /// Seconds for a connection to another server or to a provider, TLS included. Default 30.
     pub connect_timeout_seconds: u64,
-    /// Seconds that another server may be silent while it should read or write. Default 300.
+    /// Seconds that another server may be silent in the middle of a message. Default 300.
     pub peer_timeout_seconds: u64,
+    /// Seconds to wait for another server to begin its answer; 0 (the default): as long as the service
+    /// takes, whose own time-out is the provider's matter.
+    pub response_timeout_seconds: u64,
     /// Seconds that running exchanges have to finish when the node stops. Default 30.
     pub stop_timeout_seconds: u64,
     /// Whether the connection of each client is enforced. Default true. False only behind a proxy that
@@ -111,9 +114,6 @@ pub struct DataPlane {
     pub peer_messages_port: u16,
     /// Port where other servers give OCSP responses. Default 5577; the same in the whole federation.
     pub peer_ocsp_port: u16,
-    /// Least TLS version towards other servers, `1.2` (the default) or `1.3`. The policy of the registry can
-    /// ask for more, never for less.
-    pub least_tls: String,
 }
 
 impl Default for DataPlane {
@@ -123,11 +123,11 @@ impl Default for DataPlane {
             spool: None,
             connect_timeout_seconds: 30,
             peer_timeout_seconds: 300,
+            response_timeout_seconds: 0,
             stop_timeout_seconds: 30,
             verify_clients: true,
             peer_messages_port: 5500,
             peer_ocsp_port: 5577,
-            least_tls: "1.2".to_owned(),
         }
     }
 }

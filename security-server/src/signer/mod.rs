@@ -6,6 +6,8 @@
 //! remembered until something that the choice rests on may have changed.
 
 mod choice;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::collections::HashMap;
