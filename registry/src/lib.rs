@@ -21,5 +21,6 @@ mod tls;
 pub use config::Config;
 pub use fields::{Problem, Problems};
 pub use pin::{PinError, PinSource};
-pub use registry::{ChangeError, Registry, Running, StartError, anchor_file};
+pub use publisher::anchor_file;
+pub use registry::{ChangeError, Registry, Running, StartError};
 pub use tls::TlsError;

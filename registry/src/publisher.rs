@@ -3,6 +3,7 @@
 //! It alone writes the store, the keys' list and the published folder. What it cannot do it tells in
 //! the log and tries again; what was published stays until then.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -20,6 +21,8 @@ use crate::store::Store;
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_millis(500);
+/// Folder of the anchors in the state folder.
+const ANCHORS: &str = "anchors";
 
 /// A change of the signing keys, and where its result goes.
 pub(crate) type KeyChange = Box<dyn FnOnce(&mut SigningKeys) + Send>;
@@ -58,8 +61,13 @@ pub(crate) struct Complaints {
 
 /// The anchor files that are handed to operators.
 pub(crate) struct Anchors {
-    pub(crate) folder: std::path::PathBuf,
+    pub(crate) state_folder: PathBuf,
     pub(crate) address: Address,
+}
+
+/// The file of an anchor in the state folder of a registry, running or not.
+pub fn anchor_file(state_folder: &Path, kind: SourceKind) -> PathBuf {
+    state_folder.join(ANCHORS).join(format!("{}-anchor.xml", kind.name()))
 }
 
 impl Publisher {
@@ -152,14 +160,14 @@ fn adopt(taken: Taken) -> Option<Kept> {
     if differences.is_empty() {
         tracing::info!(generation, "the instance file was rewritten and says the same");
     }
-    Some(kept)
+    Some(*kept)
 }
 
 impl Anchors {
     /// Writes both anchors, unless the files there say the same already: an anchor that only got a new
     /// date would have a new hash, and people compare hashes.
     pub(crate) fn refresh(&self, instance: &str, keys: &SigningKeys, clock: Clock) -> std::io::Result<()> {
-        files::make_folder(&self.folder, 0o755)?;
+        files::make_folder(&self.state_folder.join(ANCHORS), 0o755)?;
         for kind in SourceKind::ALL {
             let anchor = self.address.anchor(kind, instance, &keys.certificates(kind), clock.now());
             let path = self.path(kind);
@@ -175,8 +183,8 @@ impl Anchors {
     }
 
     /// The file of an anchor.
-    pub(crate) fn path(&self, kind: SourceKind) -> std::path::PathBuf {
-        self.folder.join(format!("{}-anchor.xml", kind.name()))
+    pub(crate) fn path(&self, kind: SourceKind) -> PathBuf {
+        anchor_file(&self.state_folder, kind)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 
 use gateway::Clock;
@@ -146,7 +146,7 @@ fn prepare(config: &Config, clock: Clock) -> Result<Prepared, StartError> {
         }
         None => None,
     };
-    let anchors = || Anchors { folder: state_folder.join("anchors"), address: address.clone() };
+    let anchors = || Anchors { state_folder: state_folder.to_owned(), address: address.clone() };
     anchors().refresh(&kept.state.instance, &keys, clock).map_err(folder)?;
     let (sender, published) = watch::channel(Arc::new(Published::default()));
     let mut publisher = Publisher {
@@ -295,9 +295,4 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-/// Anchor files of a registry that is not running, by its state folder.
-pub fn anchor_file(state_folder: &Path, kind: SourceKind) -> PathBuf {
-    state_folder.join("anchors").join(format!("{}-anchor.xml", kind.name()))
 }

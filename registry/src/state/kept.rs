@@ -85,7 +85,7 @@ pub enum Taken {
     /// A new state is in force and durable.
     New {
         /// The state.
-        kept: Kept,
+        kept: Box<Kept>,
         /// What it brings, clause by clause.
         differences: Vec<String>,
         /// What should be looked at.
@@ -144,7 +144,7 @@ impl Kept {
         let files = files.iter().map(|(path, content)| (path.clone(), STANDARD.encode(content))).collect();
         let record = serde_json::to_vec(&Record { generation, text, files });
         store.put(NAME, &record.map_err(|error| StateError::Held(error.to_string()))?)?;
-        Ok(Taken::New { kept: Self { generation, state, digest }, differences, warnings })
+        Ok(Taken::New { kept: Box::new(Self { generation, state, digest }), differences, warnings })
     }
 }
 

@@ -242,7 +242,7 @@ fn take(
     match Kept::take(kept.as_ref(), watched, store, now())? {
         Taken::Same => Ok(None),
         Taken::New { kept: new, differences, .. } => {
-            *kept = Some(new);
+            *kept = Some(*new);
             Ok(Some(differences))
         }
     }

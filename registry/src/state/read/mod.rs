@@ -1,44 +1,23 @@
 //! Reads the declarative file, and the certificate and anchor files that it names.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::Hash;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+mod named;
+mod trust;
 
-use certs::certificate::Certificate;
-use protocol::configuration::{
-    Anchor, ApprovedCa, CaCertificate, ClassPolicy, CostType, GlobalGroup, Member, OcspResponder, PairTerms,
-    Subsystem, TimestampingService, TlsFloor,
-};
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+
+use protocol::configuration::{Anchor, ClassPolicy, GlobalGroup, Member, PairTerms, Subsystem, TlsFloor};
 use protocol::id::{ClientId, GlobalGroupId, MemberId, SecurityServerId};
 use protocol::time::UtcTime;
+
+pub use named::{Files, Folder};
+use trust::Part;
 
 use super::{InstanceState, Management, Server, Settings, rules};
 use crate::fields::{At, Place, Problems, Reader, Table};
 
-/// Longest file that a state may name.
-const LONGEST_FILE: u64 = 1 << 20;
-const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 /// A day, the longest interval that makes sense anywhere here.
 const DAY: u64 = 24 * 3600;
-
-/// Gives the files that a state names.
-pub trait Files {
-    /// The content of a file by its path as it was written.
-    ///
-    /// # Errors
-    /// A clause that says why there is no content.
-    fn content(&self, path: &str) -> Result<Vec<u8>, String>;
-}
-
-/// Files of the file system; relative paths start at a folder. It remembers what it gave out.
-#[derive(Debug)]
-pub struct Folder {
-    folder: PathBuf,
-    given: RefCell<BTreeMap<String, Vec<u8>>>,
-    asked: RefCell<Vec<PathBuf>>,
-}
 
 /// A state that may be published, and what should be looked at nevertheless.
 #[derive(Debug)]
@@ -69,44 +48,6 @@ pub fn read(text: &str, files: &dyn Files, now: UtcTime) -> Result<Checked, Prob
     root.finish();
     let warnings = std::mem::take(&mut read.warnings);
     reader.finish(state.map(|state| Checked { state, warnings }))
-}
-
-impl Folder {
-    /// Files below, or relative to, a folder.
-    pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), given: RefCell::default(), asked: RefCell::default() }
-    }
-
-    /// The files that were asked for, also in vain, and the contents that were given out by path as
-    /// written.
-    pub(super) fn into_given(self) -> (Vec<PathBuf>, BTreeMap<String, Vec<u8>>) {
-        (self.asked.into_inner(), self.given.into_inner())
-    }
-}
-
-impl Files for Folder {
-    fn content(&self, path: &str) -> Result<Vec<u8>, String> {
-        if let Some(content) = self.given.borrow().get(path) {
-            return Ok(content.clone());
-        }
-        let full = self.folder.join(path);
-        self.asked.borrow_mut().push(full.clone());
-        let told = |error: std::io::Error| format!("cannot read {}: {error}", full.display());
-        let mut content = Vec::new();
-        let file = std::fs::File::open(&full).map_err(told)?;
-        file.take(LONGEST_FILE + 1).read_to_end(&mut content).map_err(told)?;
-        if content.len() as u64 > LONGEST_FILE {
-            return Err(format!("{} is longer than {LONGEST_FILE} bytes", full.display()));
-        }
-        self.given.borrow_mut().insert(path.to_owned(), content.clone());
-        Ok(content)
-    }
-}
-
-impl Files for BTreeMap<String, Vec<u8>> {
-    fn content(&self, path: &str) -> Result<Vec<u8>, String> {
-        self.get(path).cloned().ok_or_else(|| format!("{path} was not kept"))
-    }
 }
 
 struct Reading<'r, 't> {
@@ -312,82 +253,6 @@ impl<'r, 't> Reading<'r, 't> {
         clients
     }
 
-    fn certification_services(&mut self, root: &mut Table<'r, 't>) -> Vec<ApprovedCa> {
-        let mut seen = HashSet::new();
-        let mut services = Vec::new();
-        for mut table in root.tables("certification-service") {
-            let name = table.needed_text("name");
-            let profile = table.needed_text("profile").and_then(|at| self.obeys(&at, rules::profile));
-            let authentication_only = table.boolean("authentication-only").unwrap_or(false);
-            let acme = table.text("acme-directory").filter(|at| self.obeys(at, rules::url).is_some());
-            let intermediates = table.tables("intermediate");
-            let top = self.ca_certificate(&mut table, &mut seen);
-            table.finish();
-            let mut below = Vec::new();
-            for mut intermediate in intermediates {
-                below.extend(self.ca_certificate(&mut intermediate, &mut seen));
-                intermediate.finish();
-            }
-            if let (Some(name), Some(profile), Some(top)) = (name, profile, top) {
-                services.push(ApprovedCa {
-                    name: name.value,
-                    authentication_only,
-                    top,
-                    intermediates: below,
-                    certificate_profile: profile,
-                    acme_directory: acme.map(|at| at.value),
-                });
-            }
-        }
-        services
-    }
-
-    fn ca_certificate(
-        &mut self,
-        table: &mut Table<'r, 't>,
-        seen: &mut HashSet<Vec<u8>>,
-    ) -> Option<CaCertificate> {
-        let file = table.needed_text("certificate");
-        let mut ocsp = Vec::new();
-        for mut responder in table.tables("ocsp") {
-            let url = responder.needed_text("url").filter(|at| self.obeys(at, rules::url).is_some());
-            let certificate =
-                responder.text("certificate").and_then(|at| self.certificate(&at, Part::Service));
-            let cost = self.cost(&mut responder);
-            responder.finish();
-            if let Some(url) = url {
-                ocsp.push(OcspResponder { url: url.value, certificate, cost });
-            }
-        }
-        let file = file?;
-        let certificate = self.certificate(&file, Part::Authority)?;
-        self.is_first(seen, certificate.clone(), &file.place, "CA certificate");
-        Some(CaCertificate { certificate, ocsp })
-    }
-
-    fn timestamping_services(&mut self, root: &mut Table<'r, 't>) -> Vec<TimestampingService> {
-        let mut seen = HashSet::new();
-        let mut services = Vec::new();
-        for mut table in root.tables("timestamping-service") {
-            let name = table.needed_text("name");
-            let url = table.needed_text("url").filter(|at| self.obeys(at, rules::url).is_some());
-            let certificate =
-                table.needed_text("certificate").and_then(|at| self.certificate(&at, Part::Service));
-            let cost = self.cost(&mut table);
-            table.finish();
-            if let (Some(name), Some(url), Some(certificate)) = (name, url, certificate)
-                && self.is_first(&mut seen, url.value.clone(), &url.place, "time-stamping service")
-            {
-                services.push(TimestampingService { name: name.value, url: url.value, certificate, cost });
-            }
-        }
-        services
-    }
-
-    fn cost(&self, table: &mut Table<'r, 't>) -> CostType {
-        table.text("cost").and_then(|at| self.obeys(&at, rules::cost)).unwrap_or_default()
-    }
-
     fn groups(&self, root: &mut Table<'r, 't>) -> Vec<GlobalGroup> {
         let mut seen = HashSet::new();
         let mut groups = Vec::new();
@@ -518,50 +383,4 @@ impl<'r, 't> Reading<'r, 't> {
         self.reader.problem(place, text);
         false
     }
-
-    /// The certificate in a file. What would make it useless now is a warning: a registered certificate
-    /// that ends one day must not keep the rest of the state from being changed.
-    fn certificate(&mut self, file: &At<String>, part: Part) -> Option<Vec<u8>> {
-        let content = self.files.content(&file.value).and_then(|content| one_certificate(&content));
-        let certificate = match content {
-            Ok(certificate) => certificate,
-            Err(text) => {
-                self.reader.problem(&file.place, text);
-                return None;
-            }
-        };
-        if part == Part::Authentication && !certificate.is_authentication() {
-            let text = format!("{} is no authentication certificate by its key usage", file.value);
-            self.reader.problem(&file.place, text);
-            return None;
-        }
-        if part == Part::Authority && !certificate.is_ca() {
-            self.warn(file, "is not marked as the certificate of a CA");
-        }
-        if self.now > certificate.not_after() {
-            self.warn(file, &format!("ended at {}", certificate.not_after()));
-        } else if self.now < certificate.not_before() {
-            self.warn(file, &format!("is not valid before {}", certificate.not_before()));
-        }
-        Some(certificate.der().to_vec())
-    }
-
-    fn warn(&mut self, file: &At<String>, text: &str) {
-        self.warnings.push(format!("{}: {} {text}", file.place, file.value));
-    }
-}
-
-/// What a certificate is for.
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Part {
-    Authentication,
-    Authority,
-    Service,
-}
-
-fn one_certificate(content: &[u8]) -> Result<Certificate, String> {
-    if content.windows(BEGIN.len()).filter(|window| *window == BEGIN).count() > 1 {
-        return Err("has more than one certificate; give the one that is meant".into());
-    }
-    Certificate::from_pem_or_der(content).map_err(|error| format!("is no certificate: {error}"))
 }
