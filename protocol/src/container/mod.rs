@@ -3,11 +3,13 @@
 //! A container is a zip in the ASiC-E form. [`write_container`] and [`write_to`] make one;
 //! [`Container::read`] works on octets, is bounded, and refuses what could be read in two ways.
 
+mod parties;
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
 
+pub use parties::Parties;
 pub use read::{AttachmentEntry, Container, ContainerLimits};
 pub use write::{
     Attachment, ContainerParts, ContainerTimestamp, WriteError, file_name, write_container, write_to,

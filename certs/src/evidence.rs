@@ -1,1 +1,0 @@
-//! Verifying signatures of messages and evidence containers (signatures and evidence §5).

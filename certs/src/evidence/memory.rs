@@ -1,0 +1,113 @@
+//! Which signatures verified a moment ago.
+//!
+//! All messages of a signing batch carry the same signature document, so its certificate, value and OCSP
+//! responses need to be verified once; the hash chain of each message is verified always.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use protocol::configuration::GlobalConfiguration;
+use protocol::digest::Digest;
+use protocol::id::MemberId;
+use protocol::signature::References;
+use protocol::time::UtcTime;
+
+use crate::trust::TrustStore;
+
+/// Longest time for which a verdict is believed; also when its OCSP responses are good for longer.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Signature documents that verified, by their SHA-256. Bounded; safe to share between threads.
+pub struct VerifiedSignatures {
+    shards: Vec<Mutex<Generations>>,
+    capacity: usize,
+}
+
+/// Two generations: when the young one is full it becomes the old one, and the old one is forgotten.
+#[derive(Default)]
+struct Generations {
+    young: HashMap<Digest, Entry>,
+    old: HashMap<Digest, Entry>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    /// What it was verified against. Held weakly: an address is not used again while it is held.
+    configuration: Weak<GlobalConfiguration>,
+    signer: MemberId,
+    references: Arc<References>,
+    from: UtcTime,
+    until: UtcTime,
+}
+
+/// Everything about a signature that verified and that does not depend on the message.
+pub(super) struct Verified {
+    pub(super) signer: MemberId,
+    pub(super) references: References,
+    /// Verdict is good from here
+    pub(super) from: UtcTime,
+    /// until here, by certificates and OCSP responses.
+    pub(super) until: UtcTime,
+}
+
+const SHARDS: usize = 16;
+
+impl VerifiedSignatures {
+    /// Room for about `capacity` documents.
+    pub fn new(capacity: usize) -> Self {
+        let capacity = capacity.div_ceil(SHARDS * 2).max(1);
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), capacity }
+    }
+
+    fn shard(&self, document: &Digest) -> Option<&Mutex<Generations>> {
+        let first = document.bytes().first().copied().unwrap_or_default();
+        self.shards.get(usize::from(first) % SHARDS)
+    }
+
+    /// What the document refers to, if it verified as this member's against this configuration and the
+    /// verdict still holds.
+    pub(super) fn recall(
+        &self,
+        document: &Digest,
+        signer: &MemberId,
+        trust: &TrustStore,
+        at: UtcTime,
+    ) -> Option<Arc<References>> {
+        let generations = self.shard(document)?.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = generations.young.get(document).or_else(|| generations.old.get(document))?;
+        let is_same = std::ptr::eq(entry.configuration.as_ptr(), trust.configuration());
+        let holds = is_same && entry.signer == *signer && entry.from <= at && at <= entry.until;
+        holds.then(|| entry.references.clone())
+    }
+
+    /// Remembers a document that verified at a time.
+    pub(super) fn remember(&self, document: Digest, verified: Verified, trust: &TrustStore, at: UtcTime) {
+        let entry = Entry {
+            configuration: Arc::downgrade(&trust.shared_configuration()),
+            signer: verified.signer,
+            references: Arc::new(verified.references),
+            from: verified.from,
+            until: verified.until.min(at.plus(LONGEST)),
+        };
+        let Some(shard) = self.shard(&document) else { return };
+        let mut generations = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        if generations.young.len() >= self.capacity {
+            generations.old = std::mem::take(&mut generations.young);
+        }
+        generations.young.insert(document, entry);
+    }
+}
+
+impl Default for VerifiedSignatures {
+    /// Room for 4 096 documents.
+    fn default() -> Self {
+        Self::new(4096)
+    }
+}
+
+impl std::fmt::Debug for VerifiedSignatures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VerifiedSignatures").field("capacity", &self.capacity).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,161 @@
+//! The signature of a message on its way (§5.1).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::digest::DigestAlgorithm;
+use protocol::fault::{Fault, code};
+use protocol::id::ClientId;
+use protocol::signature::{Parts, Rules, SignatureDocument};
+use protocol::time::UtcTime;
+
+use super::memory::{Verified, VerifiedSignatures};
+use crate::certificate::{Certificate, KeyUsage};
+use crate::key::{self, SignatureForm};
+use crate::ocsp::{self, OcspResponse};
+use crate::trust::{Path, PathUse, TrustStore};
+
+/// Verifies the signature of a message that was just received.
+///
+/// `document` is the signature part, `signer` who must have signed: the client of a request, the provider
+/// of the service for a response. With `memory`, what verified for another message of the same batch is
+/// not verified again; the hash chain and the reference digests always are.
+///
+/// # Errors
+/// The codes of §5.1 behind `signature_verification`.
+pub fn verify_message(
+    document: &Bytes,
+    parts: &Parts,
+    signer: &ClientId,
+    trust: &TrustStore,
+    memory: Option<&VerifiedSignatures>,
+    at: UtcTime,
+) -> Result<(), Fault> {
+    verify(document, parts, signer, trust, memory, at)
+        .map_err(|fault| fault.within(code::SIGNATURE_VERIFICATION))
+}
+
+fn verify(
+    document: &Bytes,
+    parts: &Parts,
+    signer: &ClientId,
+    trust: &TrustStore,
+    memory: Option<&VerifiedSignatures>,
+    at: UtcTime,
+) -> Result<(), Fault> {
+    // A signature over one message alone does not come again, so there is nothing to recall.
+    let memory = memory.filter(|_| parts.hash_chain.is_some());
+    let key = memory.map(|memory| (memory, DigestAlgorithm::Sha256.digest(document)));
+    if let Some((memory, digest)) = &key
+        && let Some(references) = memory.recall(digest, signer.member(), trust, at)
+    {
+        return references.check(parts);
+    }
+    let signature = SignatureDocument::parse(document.clone(), Rules::Message)?;
+    let verified = check(&signature, parts, signer, trust, Rules::Message, at)?;
+    if let Some((memory, digest)) = key {
+        memory.remember(digest, verified, trust, at);
+    }
+    Ok(())
+}
+
+/// Verifies a signature as it was at a time, by the rules for evidence that may be old (§1.7, §0.3).
+///
+/// # Errors
+/// The codes of §5.1, without the prefix of the message path.
+pub fn verify_archived(
+    document: &Bytes,
+    parts: &Parts,
+    signer: &ClientId,
+    trust: &TrustStore,
+    at: UtcTime,
+) -> Result<(), Fault> {
+    let signature = SignatureDocument::parse(document.clone(), Rules::Evidence)?;
+    check(&signature, parts, signer, trust, Rules::Evidence, at).map(drop)
+}
+
+/// Steps 4 to 11, in their order.
+fn check(
+    signature: &SignatureDocument,
+    parts: &Parts,
+    signer: &ClientId,
+    trust: &TrustStore,
+    rules: Rules,
+    at: UtcTime,
+) -> Result<Verified, Fault> {
+    let references = signature.references();
+    references.check_coverage(parts)?;
+    references.check_hash_chain(parts)?;
+    let certificate = signing_certificate(signature)?;
+    trust.member_of_signing_certificate(&certificate, signer)?;
+    signature_value(signature, &certificate)?;
+    references.check_digests(&|name| parts.part(name))?;
+    let path = path(signature, &certificate, signer, trust, rules, at)?;
+    let responses = ocsp_responses(signature);
+    ocsp::check_path(&path, &responses, trust, at)?;
+    let (from, until) = validity(&path, &responses, trust, at);
+    Ok(Verified { signer: signer.member().clone(), references: references.clone(), from, until })
+}
+
+/// The certificate in `KeyInfo`; its key may sign documents.
+pub(super) fn signing_certificate(signature: &SignatureDocument) -> Result<Certificate, Fault> {
+    let malformed = |text: String| Fault::new(code::MALFORMED_SIGNATURE, text);
+    let certificate = Certificate::from_der(signature.certificate().clone())
+        .map_err(|error| malformed(format!("the signing certificate cannot be read: {error}")))?;
+    match certificate.key_usage() {
+        None => Err(Fault::new(code::INTERNAL_ERROR, "the signing certificate has no key usage")),
+        Some(usage) if !usage.has(KeyUsage::NON_REPUDIATION) => {
+            Err(malformed("the certificate is not one for signatures".to_owned()))
+        }
+        Some(_) => Ok(certificate),
+    }
+}
+
+pub(super) fn signature_value(signature: &SignatureDocument, certificate: &Certificate) -> Result<(), Fault> {
+    let verifies = key::verify(
+        certificate.public_key(),
+        signature.algorithm(),
+        signature.signed_info_octets(),
+        signature.value(),
+        SignatureForm::Raw,
+    );
+    if verifies {
+        Ok(())
+    } else {
+        Err(Fault::new(code::INVALID_SIGNATURE_VALUE, "the signature value does not verify"))
+    }
+}
+
+pub(super) fn path(
+    signature: &SignatureDocument,
+    certificate: &Certificate,
+    signer: &ClientId,
+    trust: &TrustStore,
+    rules: Rules,
+    at: UtcTime,
+) -> Result<Path, Fault> {
+    // What cannot be read cannot be part of the path; the path does without it or fails.
+    let additional: Vec<Certificate> =
+        signature.intermediates().iter().filter_map(|der| Certificate::from_der(der.clone()).ok()).collect();
+    let instance = signer.instance();
+    let used = match rules {
+        Rules::Message => PathUse::Signature { instance },
+        Rules::Evidence => PathUse::ArchivedSignature { instance },
+    };
+    trust.validate_path(certificate, &additional, used, at)
+}
+
+/// The responses of the document. One that cannot be read is as if it were not there.
+pub(super) fn ocsp_responses(signature: &SignatureDocument) -> Vec<OcspResponse> {
+    signature.ocsp_responses().iter().filter_map(|der| OcspResponse::parse(der.clone()).ok()).collect()
+}
+
+/// For how long the verdict about a path would be the same.
+fn validity(path: &Path, responses: &[OcspResponse], trust: &TrustStore, at: UtcTime) -> (UtcTime, UtcTime) {
+    let freshness = Duration::from_secs(trust.configuration().ocsp_freshness_seconds());
+    let from = path.certificates.iter().map(Certificate::not_before).max().unwrap_or(at);
+    let ends = path.certificates.iter().map(Certificate::not_after);
+    let stale = responses.iter().map(|response| response.this_update().plus(freshness));
+    let next = responses.iter().filter_map(OcspResponse::next_update);
+    (from, ends.chain(stale).chain(next).min().unwrap_or(at))
+}
