@@ -9,7 +9,7 @@ pub(super) fn is_character(character: char) -> bool {
 
 /// Whether all octets are characters of XML; `text` is UTF-8 already, so few octets can be wrong.
 pub(super) fn is_text(text: &str) -> bool {
-    text.bytes().all(|octet| octet >= 0x20 && octet < 0x7f || matches!(octet, b'\t' | b'\n' | b'\r'))
+    text.bytes().all(|octet| (0x20..0x7f).contains(&octet) || matches!(octet, b'\t' | b'\n' | b'\r'))
         || text.chars().all(is_character)
 }
 
