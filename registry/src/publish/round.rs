@@ -226,3 +226,66 @@ fn sign(
         .map(Bytes::from)
         .ok_or(RoundError::Algorithm(kind))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use certs::key::KeyKind;
+
+    use super::*;
+    use crate::state::Watched;
+    use crate::state::kept::Taken;
+    use crate::store::SledStore;
+    use crate::{Config, PinSource};
+
+    const INSTANCE: &str = "instance = 'CW'\n[[member-class]]\ncode = 'GOV'\n[[member]]\nclass = 'GOV'\n\
+                            code = '1'\nname = 'One'\n[management]\nprovider = 'CW/GOV/1'\n";
+
+    fn declare(folder: &Path, store: &SledStore, text: &str, now: UtcTime) -> Kept {
+        let path = folder.join("instance.toml");
+        std::fs::write(&path, text).unwrap();
+        match Kept::take(None, &mut Watched::new(&path), store, now).unwrap() {
+            Taken::New { kept, .. } => *kept,
+            Taken::Same => panic!("nothing was in force"),
+        }
+    }
+
+    fn location(published: &Published) -> String {
+        let directory = published.directory(SourceKind::External, 6).unwrap();
+        let text = String::from_utf8(directory.to_vec()).unwrap();
+        text.lines().find_map(|line| line.strip_prefix("Content-location: ")).unwrap().to_owned()
+    }
+
+    #[test]
+    fn parts_keep_their_places_and_stay_for_a_while() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SledStore::open(&folder.path().join("store")).unwrap();
+        let pin = PinSource::Variable("PIN".into());
+        let config =
+            Config { key: KeyKind::P256, ..Config::new(folder.path().to_owned(), folder.path().into(), pin) };
+        let start: UtcTime = "2026-11-24T12:00:00Z".parse().unwrap();
+        let at = |seconds| start.plus(Duration::from_secs(seconds));
+        let keys = SigningKeys::open(&config, "1234", start).unwrap();
+        let address = Address::new(Some("r.example"), config.http, None);
+        let mut rounds = Rounds::new(address, 2, config.expiry);
+
+        let one = declare(folder.path(), &store, INSTANCE, start);
+        let first = rounds.make(&one, &keys, at(0)).unwrap();
+        assert_eq!((first.directories.len(), first.parts.len()), (10, 10));
+        let second = rounds.make(&one, &keys, at(60)).unwrap();
+        assert_eq!((location(&first), first.parts.len()), (location(&second), second.parts.len()));
+        assert_eq!(second.expires, Some(at(660)));
+
+        let other = declare(folder.path(), &store, &INSTANCE.replace("'One'", "'Two'"), start);
+        let third = rounds.make(&other, &keys, at(120)).unwrap();
+        assert_ne!(location(&second), location(&third));
+        // Shared parameters have a new place in each version; private parameters stay where they were.
+        assert_eq!(third.parts.len(), 15);
+        for (seconds, there) in [(180, true), (660, true), (661, false)] {
+            let later = rounds.make(&other, &keys, at(seconds)).unwrap();
+            assert_eq!(later.parts.contains_key(&location(&second)), there, "{seconds}");
+            assert!(later.parts.contains_key(&location(&third)));
+        }
+    }
+}

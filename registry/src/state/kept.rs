@@ -143,7 +143,12 @@ impl Kept {
         let generation = in_force.map_or(0, |kept| kept.generation).saturating_add(1);
         let files = files.iter().map(|(path, content)| (path.clone(), STANDARD.encode(content))).collect();
         let record = serde_json::to_vec(&Record { generation, text, files });
-        store.put(NAME, &record.map_err(|error| StateError::Held(error.to_string()))?)?;
+        let record = record.map_err(|error| StateError::Held(error.to_string()))?;
+        if let Err(error) = store.put(NAME, &record) {
+            // Once there is room again the same file is good.
+            watched.read_again();
+            return Err(error.into());
+        }
         Ok(Taken::New { kept: Box::new(Self { generation, state, digest }), differences, warnings })
     }
 }

@@ -1,13 +1,14 @@
 //! Tables of states that are refused and of changes that are told.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use protocol::configuration::{Anchor, AnchorSource, NodeClass, TlsFloor};
 use protocol::time::UtcTime;
 
 use super::kept::{Kept, StateError, Taken};
 use super::{Checked, Watched, read};
-use crate::store::{SledStore, Store as _};
+use crate::store::{SledStore, Store, StoreError};
 
 const WHOLE: &str = r#"
 instance = "CW"
@@ -167,6 +168,29 @@ fn a_whole_state() {
     assert_eq!(private.anchors[0].instance, "PARTNER");
 }
 
+/// The files of docs/configuration.md are good as they stand there.
+#[test]
+fn the_documented_files_are_read() {
+    let page = include_str!("../../../docs/configuration.md");
+    let mut blocks = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let config = crate::Config::parse(blocks.next().unwrap(), Path::new("")).unwrap();
+    assert_eq!(config.address.as_deref(), Some("registry.example.org"));
+    let files: BTreeMap<String, Vec<u8>> = [
+        ("ss1.pem", authentication("ss1").pem().into_bytes()),
+        ("ca.pem", authority().pem().into_bytes()),
+        ("intermediate.pem", authority().pem().into_bytes()),
+        ("ocsp.pem", authority().pem().into_bytes()),
+        ("tsa.pem", authority().pem().into_bytes()),
+        ("registration.pem", authority().pem().into_bytes()),
+        ("partner-external-anchor.xml", anchor("PARTNER")),
+    ]
+    .map(|(name, content)| (name.to_owned(), content))
+    .into();
+    let checked = read(blocks.next().unwrap(), &files, now()).unwrap();
+    assert!(checked.warnings.is_empty(), "{:?}", checked.warnings);
+    assert_eq!(blocks.next(), None);
+}
+
 #[test]
 fn a_certificate_that_has_ended_is_told() {
     let checked = read(&WHOLE.replace("\"a.pem\"", "\"ended.pem\""), &files(), now()).unwrap();
@@ -293,4 +317,51 @@ fn a_state_is_kept_and_its_changes_are_told() {
 
     store.put("state", b"{}").unwrap();
     assert!(matches!(Kept::load(&store, now()), Err(StateError::Held(_))));
+}
+
+/// A store that fails just before or just after it wrote.
+struct Failing<'a> {
+    store: &'a SledStore,
+    written: bool,
+}
+
+impl Store for Failing<'_> {
+    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.get(name)
+    }
+
+    fn put(&self, name: &str, value: &[u8]) -> Result<(), StoreError> {
+        if self.written {
+            self.store.put(name, value)?;
+        }
+        Err(std::io::Error::other("the disk is full").into())
+    }
+}
+
+#[test]
+fn a_failing_store_leaves_the_old_state_or_the_new_one() {
+    for (written, name) in [(false, "Ministry"), (true, "The ministry")] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("instance.toml");
+        for (name, content) in files() {
+            std::fs::write(folder.path().join(name), content).unwrap();
+        }
+        let store = SledStore::open(&folder.path().join("store")).unwrap();
+        let mut watched = Watched::new(&path);
+        let mut kept = None;
+        std::fs::write(&path, WHOLE).unwrap();
+        take(&mut kept, &mut watched, &store).unwrap();
+        std::fs::write(&path, WHOLE.replace("\"Ministry\"", "\"The ministry\"")).unwrap();
+        let failed = Kept::take(kept.as_ref(), &mut watched, &Failing { store: &store, written }, now());
+        assert!(matches!(failed, Err(StateError::Store(_))));
+        assert!(watched.may_have_changed());
+        drop(store);
+
+        let store = SledStore::open(&folder.path().join("store")).unwrap();
+        let mut kept = Kept::load(&store, now()).unwrap();
+        assert_eq!(kept.as_ref().unwrap().state.members[0].name, name);
+        // Reading the file again brings both to the same end.
+        take(&mut kept, &mut watched, &store).unwrap();
+        assert_eq!(kept.unwrap().state.members[0].name, "The ministry");
+    }
 }

@@ -41,6 +41,11 @@ impl Watched {
         !self.settled || self.stamps.iter().any(|(path, stamp)| Stamp::of(path) != *stamp)
     }
 
+    /// Counts as changed until it is read again.
+    pub(super) fn read_again(&mut self) {
+        self.settled = false;
+    }
+
     /// Remembers the files as they are just after they were read.
     pub(super) fn was_read(&mut self, named: Vec<PathBuf>) {
         let files = named.into_iter().chain([self.path.clone()]);

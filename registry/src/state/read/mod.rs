@@ -322,7 +322,7 @@ impl<'r, 't> Reading<'r, 't> {
         })
     }
 
-    fn partners(&self, root: &mut Table<'r, 't>) -> Vec<Anchor> {
+    fn partners(&mut self, root: &mut Table<'r, 't>) -> Vec<Anchor> {
         let mut seen = HashSet::new();
         let mut partners = Vec::new();
         for mut table in root.tables("partner") {
@@ -339,6 +339,13 @@ impl<'r, 't> Reading<'r, 't> {
                     self.reader.problem(&file.place, "is an anchor of this instance, not of a partner");
                 }
                 Ok(anchor) => {
+                    let urls = || anchor.sources.iter().map(|source| source.download_url.as_str());
+                    if urls().any(|url| url.ends_with("/internalconf")) {
+                        self.warn(&file, "leads to an internal configuration; ask for the external anchor");
+                    }
+                    if !urls().any(|url| url.starts_with("http://")) {
+                        self.warn(&file, "has no plain http address, so X-Road servers cannot follow it");
+                    }
                     if self.is_first(&mut seen, anchor.instance.clone(), &file.place, "partner") {
                         partners.push(anchor);
                     }

@@ -115,7 +115,7 @@ impl<'r, 't> Reading<'r, 't> {
         Some(certificate.der().to_vec())
     }
 
-    fn warn(&mut self, file: &At<String>, text: &str) {
+    pub(super) fn warn(&mut self, file: &At<String>, text: &str) {
         self.warnings.push(format!("{}: {} {text}", file.place, file.value));
     }
 }
