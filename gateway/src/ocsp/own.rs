@@ -193,10 +193,12 @@ impl OwnResponses {
             }
         }
         let any = !fetched.is_empty();
-        let mut held: HashMap<Bytes, OcspResponse> = HashMap::clone(&self.held.load());
-        held.extend(fetched);
-        held.retain(|der, _| wanted.iter().any(|wanted| wanted.subject.der() == der));
-        self.held.store(Arc::new(held));
+        self.held.rcu(|held| {
+            let mut held = HashMap::clone(held);
+            held.extend(fetched.iter().cloned());
+            held.retain(|der, _| wanted.iter().any(|wanted| wanted.subject.der() == der));
+            held
+        });
         if any {
             self.freshened.send_modify(|rounds| *rounds += 1);
         }
@@ -291,7 +293,8 @@ impl OwnResponses {
     fn load_files(&self) {
         let Some(snapshot) = self.snapshot.load() else { return };
         let now = self.clock.now();
-        let mut held: HashMap<Bytes, OcspResponse> = HashMap::clone(&self.held.load());
+        let held = self.held.load();
+        let mut found = Vec::new();
         for Wanted { subject, issuer } in self.wanted() {
             if held.contains_key(subject.der()) {
                 continue;
@@ -299,10 +302,16 @@ impl OwnResponses {
             let Ok(octets) = std::fs::read(self.path_of(&subject)) else { continue };
             let Ok(response) = OcspResponse::parse(octets) else { continue };
             if ocsp::check_current(&response, &subject, &issuer, snapshot.trust(), now).is_ok() {
-                held.insert(subject.der().clone(), response);
+                found.push((subject.der().clone(), response));
             }
         }
-        self.held.store(Arc::new(held));
+        self.held.rcu(|held| {
+            let mut held = HashMap::clone(held);
+            for (der, response) in &found {
+                held.entry(der.clone()).or_insert_with(|| response.clone());
+            }
+            held
+        });
     }
 
     /// Written beside and renamed: after a crash there is the old response or the new one.

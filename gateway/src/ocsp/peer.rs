@@ -136,30 +136,6 @@ impl PeerResponses {
         Ok(received.iter().map(|response| response.der().clone()).collect())
     }
 
-    /// Remembers responses that came with a message, if they pass §16.4 up to the status.
-    pub fn remember(
-        &self,
-        chain: &[Certificate],
-        responses: &[OcspResponse],
-        trust: &TrustStore,
-        at: UtcTime,
-    ) {
-        for (index, subject) in chain.iter().enumerate() {
-            let Some(issuer) = issuer_of(chain, index, trust) else { continue };
-            let newest = responses
-                .iter()
-                .filter(|response| ocsp::check_current(response, subject, &issuer, trust, at).is_ok())
-                .max_by_key(|response| response.this_update());
-            if let Some(newest) = newest {
-                let mut cache = self.cache();
-                let key = subject.hashes().sha256;
-                if cache.get(&key).is_none_or(|known| known.this_update() < newest.this_update()) {
-                    cache.put(key, newest.clone());
-                }
-            }
-        }
-    }
-
     fn remembered(
         &self,
         chain: &[Certificate],
