@@ -39,9 +39,7 @@ pub(crate) async fn dial(host: &str, port: u16, limit: Duration) -> Result<TcpSt
     let connect = async {
         let addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
             Ok(ip) => vec![SocketAddr::new(ip, port)],
-            Err(_) => {
-                tokio::net::lookup_host((host, port)).await.map_err(DialError::UnknownHost)?.collect()
-            }
+            Err(_) => tokio::net::lookup_host((host, port)).await.map_err(DialError::UnknownHost)?.collect(),
         };
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in addresses {

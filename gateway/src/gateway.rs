@@ -12,7 +12,7 @@ use crate::ports::{MessageLog, NodeDirectory, Signer};
 use crate::route::Health;
 use crate::settings::Settings;
 use crate::snapshot::SnapshotCell;
-use crate::stats::Stats;
+use crate::stats::{Counts, Stats};
 use crate::tls::{Identity, IdentityCell};
 use crate::workers::Workers;
 
@@ -48,7 +48,7 @@ pub struct Gateway;
 /// A gateway that serves. Dropping it without [`stop`](Self::stop) cuts running exchanges off.
 pub struct RunningGateway {
     workers: Workers,
-    stats: Arc<Stats>,
+    node: Arc<Node>,
 }
 
 impl Gateway {
@@ -69,7 +69,6 @@ impl Gateway {
             own_ocsp,
             peer_ocsp,
         } = parts;
-        let stats = Arc::new(Stats::default());
         let node = Arc::new(Node {
             signatures: VerifiedSignatures::new(settings.remembered_signatures),
             settings,
@@ -83,17 +82,23 @@ impl Gateway {
             own_ocsp,
             peer_ocsp,
             health: Health::default(),
-            stats: Arc::clone(&stats),
+            stats: Stats::default(),
         });
         let workers = Workers::start(&node)?;
-        Ok(RunningGateway { workers, stats })
+        Ok(RunningGateway { workers, node })
     }
 }
 
 impl RunningGateway {
-    /// Counters, to be read at any time.
-    pub fn stats(&self) -> Arc<Stats> {
-        Arc::clone(&self.stats)
+    /// What was counted since the start.
+    pub fn counts(&self) -> Counts {
+        self.node.counts()
+    }
+
+    /// Reads the counts at any later time, for whoever does not hold the gateway.
+    pub fn counter(&self) -> impl Fn() -> Counts + Send + Sync + 'static {
+        let node = Arc::clone(&self.node);
+        move || node.counts()
     }
 
     /// Stops accepting, lets running exchanges finish within [`Settings::stop_timeout`], then returns.

@@ -6,12 +6,24 @@
 
 pub mod clock;
 pub mod configuration;
+mod dial;
+mod exchange;
+mod gateway;
 pub mod http;
+mod node;
 pub mod ocsp;
+mod peer;
+mod policy;
+mod pool;
 pub mod ports;
+mod route;
+mod service;
 pub mod settings;
 pub mod snapshot;
+pub mod stats;
 pub mod tls;
+mod workers;
 
 pub use clock::Clock;
+pub use gateway::{Gateway, GatewayParts, RunningGateway};
 pub use settings::Settings;

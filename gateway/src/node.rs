@@ -18,7 +18,7 @@ use crate::route::Health;
 use crate::service::ServiceCaller;
 use crate::settings::Settings;
 use crate::snapshot::{Snapshot, SnapshotCell};
-use crate::stats::Stats;
+use crate::stats::{Counts, Stats};
 use crate::tls::{Identity, IdentityCell, PeerTls};
 
 /// Peers close connections that were idle for 30 s (§4.8). Ours are given up before.
@@ -38,7 +38,7 @@ pub(crate) struct Node {
     pub(crate) peer_ocsp: Arc<PeerResponses>,
     pub(crate) signatures: VerifiedSignatures,
     pub(crate) health: Health,
-    pub(crate) stats: Arc<Stats>,
+    pub(crate) stats: Stats,
 }
 
 /// A connection to another security server, and the identity we showed on it.
@@ -71,6 +71,11 @@ impl Node {
             Some(snapshot) if snapshot.configuration().is_current(now) => Ok(snapshot),
             Some(_) | None => Err(Fault::new(code::GLOBAL_CONF_OUTDATED, "global configuration is expired")),
         }
+    }
+
+    /// What was counted since the start.
+    pub(crate) fn counts(&self) -> Counts {
+        self.stats.read(self.signatures.recalled())
     }
 
     /// Usable OCSP responses for a chain of our own, one for each certificate; none if one is missing.

@@ -10,9 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use certs::certificate::{Certificate, CertificateUsage};
+use certs::certificate::Certificate;
 use certs::ocsp::{self, OcspResponse};
-use certs::trust::{Anchor, Path};
+use certs::trust::{Path, PathUse};
 use protocol::configuration::{CertificateHashes, TlsFloor};
 use protocol::fault::{Fault, code};
 use protocol::id::{ClientId, SecurityServerId};
@@ -117,7 +117,7 @@ impl Peer {
         let leaf = self.chain.first().ok_or_else(|| {
             Fault::new(code::SSL_AUTHENTICATION_FAILED, "the security server has no TLS certificate")
         })?;
-        if leaf.usage() != Some(CertificateUsage::Authentication) {
+        if !leaf.is_authentication() {
             return Err(Fault::new(
                 code::SSL_AUTHENTICATION_FAILED,
                 "the security server's TLS certificate is no authentication certificate",
@@ -127,11 +127,11 @@ impl Peer {
             return Err(Fault::new(code::SSL_AUTHENTICATION_FAILED, "the message has no OCSP responses"));
         }
         let additional = self.chain.get(1..).unwrap_or_default();
-        let anchor = match part {
-            Part::Consumer => Anchor::OfLast,
-            Part::Provider => Anchor::OfLeaf,
+        let used = match part {
+            Part::Consumer => PathUse::Consumer { instance },
+            Part::Provider => PathUse::Provider { instance },
         };
-        let path: Path = trust.validate_path(leaf, additional, instance, anchor, now)?;
+        let path: Path = trust.validate_path(leaf, additional, used, now)?;
         let parsed: Result<Vec<_>, _> = responses.iter().cloned().map(OcspResponse::parse).collect();
         let parsed = parsed?;
         ocsp::check_path(&path, &parsed, trust, now)?;

@@ -119,9 +119,8 @@ impl<T> Pool<T> {
             waiting.push(Idle { connection, since: Instant::now() });
         }
         // Those at the front have waited longest; a few a time keeps the work small.
-        let stale = |idle: &Idle<T>| {
-            idle.since.elapsed() > self.longest_idle || idle.connection.sender.is_closed()
-        };
+        let stale =
+            |idle: &Idle<T>| idle.since.elapsed() > self.longest_idle || idle.connection.sender.is_closed();
         let stale = waiting.iter().take(4).take_while(|idle| stale(idle)).count();
         waiting.drain(..stale);
     }

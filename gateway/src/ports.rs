@@ -235,7 +235,7 @@ pub struct LocalService {
 }
 
 /// How a provider's TLS certificate is checked.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum ServiceTls {
     /// Byte-equal to one of the certificates registered for the owning client.
     #[default]

@@ -187,7 +187,8 @@ mod tests {
         let check = |client: &str, target: Option<&str>, expected: Result<&[&str], &str>| {
             let target = target.map(|code| SecurityServerId::new(member("owner"), code).expect("a server"));
             let found = candidates(&configuration, &member(client).into(), target.as_ref());
-            let found = found.as_ref().map(|addresses| addresses.iter().map(AsRef::as_ref).collect::<Vec<_>>());
+            let found =
+                found.as_ref().map(|addresses| addresses.iter().map(AsRef::as_ref).collect::<Vec<_>>());
             match (found, expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{client}"),
                 (Err(fault), Err(expected)) => assert_eq!(fault.code, expected, "{client}"),
@@ -219,7 +220,11 @@ mod tests {
         assert_eq!(health.preference(&set, start + FIRST_PAUSE), Preference::Race(set.clone()));
         health.failed(&set[0], start);
         health.failed(&set[1], start);
-        assert_eq!(health.preference(&set, start), Preference::Race(set.clone()), "all failing: all are tried");
+        assert_eq!(
+            health.preference(&set, start),
+            Preference::Race(set.clone()),
+            "all failing: all are tried"
+        );
         let later = start + FIRST_PAUSE;
         assert_eq!(health.preference(&set, later), Preference::Race(vec![Arc::clone(&set[0])]));
     }

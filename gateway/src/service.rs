@@ -35,10 +35,11 @@ pub(crate) struct ServiceCaller {
     identity: Option<Identity>,
     connect_timeout: Duration,
     pool: Arc<Pool<()>>,
-    tls: Mutex<HashMap<TlsKey, (Vec<Bytes>, Arc<rustls::ClientConfig>)>>,
+    tls: Mutex<HashMap<(ClientId, ServiceTls), PinnedTo>>,
 }
 
-type TlsKey = (ClientId, ServiceTls);
+/// TLS settings, and the certificates they were made for.
+type PinnedTo = (Vec<Bytes>, Arc<rustls::ClientConfig>);
 
 /// A service's answer of any status; its body is still coming.
 pub(crate) struct ServiceAnswer {
@@ -156,7 +157,11 @@ impl ServiceCaller {
         Connection::start(stream, ()).await.map_err(broken)
     }
 
-    fn tls_config(&self, service: &LocalService, pins: &[Bytes]) -> Result<Arc<rustls::ClientConfig>, Refusal> {
+    fn tls_config(
+        &self,
+        service: &LocalService,
+        pins: &[Bytes],
+    ) -> Result<Arc<rustls::ClientConfig>, Refusal> {
         let key = (service.id.provider().clone(), service.tls);
         let mut known = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((same, config)) = known.get(&key)
@@ -228,7 +233,8 @@ struct Target {
 impl Target {
     /// Service URL, service path and query put together as §3.9 says: raw, one slash between.
     fn of(url: &str, path: &str, query: Option<&str>) -> Result<Self, Refusal> {
-        let bad = |why: &str| Refusal::because("service_malformed_url", "the service's URL is malformed", why);
+        let bad =
+            |why: &str| Refusal::because("service_malformed_url", "the service's URL is malformed", why);
         if url.is_empty() {
             return Err(Fault::new(code::SERVICE_MISSING_URL, "the service has no URL").into());
         }
@@ -247,6 +253,9 @@ impl Target {
         };
         let authority = uri.authority().ok_or_else(|| bad("no host"))?;
         let shown = authority.as_str().rsplit('@').next().unwrap_or_default();
+        if shown != authority.host() && authority.port_u16().is_none() {
+            return Err(bad("malformed port"));
+        }
         let path = uri.path_and_query().map_or(Ok(Uri::from_static("/")), |path| path.as_str().parse());
         Ok(Self {
             secure,
@@ -284,7 +293,8 @@ pub(crate) fn header_value(text: &str) -> Option<HeaderValue> {
     if text.is_ascii() {
         return HeaderValue::from_str(text).ok();
     }
-    let latin: Option<Vec<u8>> = text.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect();
+    let latin: Option<Vec<u8>> =
+        text.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect();
     HeaderValue::from_bytes(&latin.unwrap_or_else(|| text.as_bytes().to_vec())).ok()
 }
 

@@ -4,22 +4,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Counts since the start. Each is exact; together they are no snapshot of one moment.
+        /// The counters themselves.
         #[derive(Debug, Default)]
-        pub struct Stats {
+        pub(crate) struct Stats {
             $($name: Counter,)*
         }
 
-        /// The counts at one reading.
+        /// Counts since the start. Each is exact; together they are no snapshot of one moment.
         #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Serialize)]
         pub struct Counts {
             $($(#[$doc])* pub $name: u64,)*
+            /// Of the signatures that verified, those whose document had been verified before.
+            pub signatures_remembered: u64,
         }
 
         impl Stats {
-            /// Reads all counters.
-            pub fn read(&self) -> Counts {
-                Counts { $($name: self.$name.0.load(Ordering::Relaxed),)* }
+            /// Reads all counters; `signatures_remembered` is counted elsewhere.
+            pub(crate) fn read(&self, signatures_remembered: u64) -> Counts {
+                Counts { $($name: self.$name.0.load(Ordering::Relaxed),)* signatures_remembered }
             }
 
             $(pub(crate) fn $name(&self) {
@@ -51,6 +53,4 @@ counters! {
     peer_validations,
     /// Messages received with a signature that verified.
     signatures_verified,
-    /// Of them, those that shared a signature document that had been verified before.
-    signatures_remembered,
 }

@@ -110,14 +110,12 @@ impl Sockets {
             let identity = Arc::clone(&node.identity);
             let acceptor = move || identity.load().map(|tls| Arc::clone(&tls.acceptor));
             let of_worker = Arc::clone(&worker);
-            let peers = move |connection| {
-                Some(Arc::new(PeerService::new(Arc::clone(&of_worker), &connection)))
-            };
+            let peers =
+                move |connection| Some(Arc::new(PeerService::new(Arc::clone(&of_worker), &connection)));
             tokio::spawn(serve(messages, Some(acceptor), peers, running.clone()));
             let of_worker = Arc::clone(&worker);
-            let clients = move |connection| {
-                Some(Arc::new(ClientService::new(Arc::clone(&of_worker), connection)))
-            };
+            let clients =
+                move |connection| Some(Arc::new(ClientService::new(Arc::clone(&of_worker), connection)));
             if let Some(listener) = clients_http {
                 tokio::spawn(serve(listener, None::<Tls>, clients.clone(), running.clone()));
             }

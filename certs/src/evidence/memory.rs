@@ -4,6 +4,7 @@
 //! responses need to be verified once; the hash chain of each message is verified always.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub struct VerifiedSignatures {
     shards: Vec<Mutex<Generations>>,
     capacity: usize,
+    recalled: AtomicU64,
 }
 
 /// Two generations: when the young one is full it becomes the old one, and the old one is forgotten.
@@ -57,7 +59,12 @@ impl VerifiedSignatures {
     /// Room for about `capacity` documents.
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.div_ceil(SHARDS * 2).max(1);
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), capacity }
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), capacity, recalled: AtomicU64::new(0) }
+    }
+
+    /// How many verifications it has spared so far.
+    pub fn recalled(&self) -> u64 {
+        self.recalled.load(Ordering::Relaxed)
     }
 
     fn shard(&self, document: &Digest) -> Option<&Mutex<Generations>> {
@@ -78,7 +85,11 @@ impl VerifiedSignatures {
         let entry = generations.young.get(document).or_else(|| generations.old.get(document))?;
         let is_same = std::ptr::eq(entry.configuration.as_ptr(), trust.configuration());
         let holds = is_same && entry.signer == *signer && entry.from <= at && at <= entry.until;
-        holds.then(|| entry.references.clone())
+        if !holds {
+            return None;
+        }
+        self.recalled.fetch_add(1, Ordering::Relaxed);
+        Some(Arc::clone(&entry.references))
     }
 
     /// Remembers a document that verified at a time.

@@ -36,7 +36,9 @@ impl Service for ClientService {
         let path = head.uri.path();
         match (&head.method, path) {
             _ if path.starts_with("/r1/") => self.exchange(head, body).await,
-            (&Method::GET, "/asic") => documents::containers(&self.worker.node, &self.connection, &head.uri).await,
+            (&Method::GET, "/asic") => {
+                documents::containers(&self.worker.node, &self.connection, &head.uri).await
+            }
             (&Method::GET, "/verificationconf") => documents::verification_configuration(&self.worker.node),
             _ => {
                 discard(body);
@@ -53,7 +55,8 @@ impl ClientService {
         let mut summary = Summary::new(Side::Consumer);
         let mut body = Some(body);
         let accept = accepted_types(&head);
-        let call = match consumer::begin(&self.worker, &self.connection, &head, &mut body, &mut summary).await {
+        let call = match consumer::begin(&self.worker, &self.connection, &head, &mut body, &mut summary).await
+        {
             Ok(call) => call,
             Err(refusal) => {
                 if let Some(body) = body {
@@ -95,8 +98,8 @@ impl ClientService {
         let accept = accept.iter().filter_map(|value| value.to_str().ok());
         let (content_type, body) = error_body::render(&fault, accept);
         let mut response = Response::new(Outgoing::from(body));
-        *response.status_mut() =
-            StatusCode::from_u16(error_body::status(&fault.code)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = StatusCode::from_u16(error_body::status(&fault.code))
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         // A peer's code may hold anything; what HTTP cannot carry is left out, the header is not.
         let shown: String = fault.code.chars().filter(|character| !character.is_control()).collect();

@@ -216,10 +216,9 @@ pub(super) fn identify(
     client: &protocol::id::ClientId,
     connection: &Connection,
 ) -> Result<Arc<LocalClient>, Fault> {
-    let known = node
-        .directory
-        .client(client)
-        .ok_or_else(|| Fault::new(code::UNKNOWN_MEMBER, format!("client '{client}' is not registered here")))?;
+    let known = node.directory.client(client).ok_or_else(|| {
+        Fault::new(code::UNKNOWN_MEMBER, format!("client '{client}' is not registered here"))
+    })?;
     let refused = |text: &str| Fault::new(code::SSL_AUTHENTICATION_FAILED, text);
     if !node.settings.verify_clients {
         return Ok(known);
@@ -234,7 +233,8 @@ pub(super) fn identify(
                 .first()
                 .ok_or_else(|| refused("the client must connect over HTTPS with a registered certificate"))?;
             let own = node.internal.as_ref().and_then(|identity| identity.chain().first());
-            if !known.certificates.iter().chain(own).any(|certificate| certificate.as_ref() == shown.as_ref()) {
+            if !known.certificates.iter().chain(own).any(|certificate| certificate.as_ref() == shown.as_ref())
+            {
                 return Err(refused("the certificate shown is not registered for the client"));
             }
         }

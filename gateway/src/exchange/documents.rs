@@ -1,6 +1,6 @@
 //! Signed documents and verification data for information systems (messages and transport §5.4).
 
-use std::io::{Cursor, Write as _};
+use std::io::{self, Cursor, Write as _};
 
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode, Uri};
@@ -100,10 +100,10 @@ pub(super) fn verification_configuration(node: &Node) -> Response<Outgoing> {
         zip.start_file(format!("verificationconf/{name}"), options)?;
         Ok(zip.write_all(bytes)?)
     };
-    let mut write = || {
+    let write = || {
         for instance in instances {
             let folder = form_encoded(&instance.identifier);
-            let parameters = shared::write(&instance.shared, instance.version);
+            let parameters = shared::write(&instance.shared, instance.version).map_err(io::Error::other)?;
             add(&format!("{folder}/shared-params.xml"), &parameters)?;
             let metadata = format!("{{\"configurationVersion\":\"{}\"}}", instance.version);
             add(&format!("{folder}/shared-params.xml.metadata"), metadata.as_bytes())?;
@@ -112,8 +112,7 @@ pub(super) fn verification_configuration(node: &Node) -> Response<Outgoing> {
     };
     match write().and_then(|()| zip.finish()) {
         Ok(zip) => {
-            let mut response =
-                Response::new(Outgoing::from(bytes::Bytes::from(zip.into_inner())));
+            let mut response = Response::new(Outgoing::from(bytes::Bytes::from(zip.into_inner())));
             let headers = response.headers_mut();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zip"));
             headers.insert(

@@ -6,7 +6,7 @@ use certs::ocsp::OcspResponse;
 use protocol::digest::{Digest, DigestAlgorithm};
 use protocol::fault::{Fault, code};
 use protocol::id::ClientId;
-use protocol::signature::{PartDigests, Parts, SignatureDocument};
+use protocol::signature::{PartDigests, Parts, Rules, SignatureDocument};
 use protocol::time::UtcTime;
 
 use super::refusal::Refusal;
@@ -42,23 +42,24 @@ impl Signature<'_> {
         terms: &Terms,
         now: UtcTime,
     ) -> Result<(), Fault> {
-        let group = |fault: Fault| fault.within(code::SIGNATURE_VERIFICATION);
-        let document = SignatureDocument::parse(self.signed.document.clone()).map_err(group)?;
         let message = match &self.signed.hash_chain_result {
             // In a hash chain the parts have the announced algorithm and no other.
-            Some(_) => PartDigests::of_digest(self.algorithm.digest(self.blob)),
-            None => PartDigests::of_bytes(self.blob.clone()),
+            Some(_) => PartDigests::known(self.algorithm.digest(self.blob)),
+            None => PartDigests::of(self.blob.clone()),
         };
         let parts = Parts {
             message,
-            attachments: self.body.map(|body| PartDigests::of_digest(*body.digest())).into_iter().collect(),
+            attachments: self.body.map(|body| PartDigests::known(*body.digest())).into_iter().collect(),
             hash_chain_result: self.signed.hash_chain_result.clone(),
             hash_chain: self.signed.hash_chain.clone(),
         };
-        let trust = snapshot.trust();
-        verify_message(&document, &parts, signer, trust, Some(&node.signatures), now).map_err(group)?;
+        let memory = Some(&node.signatures);
+        verify_message(&self.signed.document, &parts, signer, snapshot.trust(), memory, now)?;
         node.stats.signatures_verified();
         if terms.ocsp_live.is_some() {
+            let group = |fault: Fault| fault.within(code::SIGNATURE_VERIFICATION);
+            let document =
+                SignatureDocument::parse(self.signed.document.clone(), Rules::Message).map_err(group)?;
             for response in document.ocsp_responses() {
                 let response = OcspResponse::parse(response.clone()).map_err(group)?;
                 terms.check_ocsp("signing", response.this_update(), now)?;

@@ -58,7 +58,12 @@ pub(super) fn whole(
 }
 
 /// Everything of a message before the bytes of its body.
-pub(super) fn beginning(encoder: &mut Encoder, ocsp: &[Bytes], head: (PartKind, &Bytes), body: bool) -> Bytes {
+pub(super) fn beginning(
+    encoder: &mut Encoder,
+    ocsp: &[Bytes],
+    head: (PartKind, &Bytes),
+    body: bool,
+) -> Bytes {
     let mut message = BytesMut::with_capacity(4096 + head.1.len());
     for (kind, bytes) in ocsp.iter().map(|response| (PartKind::Ocsp, response)).chain([head]) {
         message.extend_from_slice(&encoder.part(kind));
@@ -176,7 +181,8 @@ impl Inlet {
                 Event::Rest(blob) => return Ok((ocsp, blob)),
                 Event::Fault(fault) => return Err(Refusal::foreign(fault)),
                 Event::Soap { .. } => {
-                    let fault = Fault::new(code::INVALID_CONTENT_TYPE, "SOAP messages are not supported here");
+                    let fault =
+                        Fault::new(code::INVALID_CONTENT_TYPE, "SOAP messages are not supported here");
                     return Err(fault.within(code::SERVICE_FAILED).into());
                 }
                 // The decoder keeps the order; these cannot stand before the head.

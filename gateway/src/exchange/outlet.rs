@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use protocol::fault::{Fault, code};
@@ -19,7 +18,7 @@ use tokio_rustls::TlsConnector;
 use super::refusal::{Refusal, chain};
 use crate::dial::{DialError, dial};
 use crate::http::Outgoing;
-use crate::node::{Node, PeerLink, Worker};
+use crate::node::{PeerLink, Worker};
 use crate::peer::{Part, Peer};
 use crate::policy::{self, Terms};
 use crate::pool::{Connection, SendError};
@@ -119,7 +118,12 @@ impl Destination {
     }
 
     /// TLS and its checks over a new connection (§4.2.4).
-    async fn secure(&self, address: &Arc<str>, stream: TcpStream, limit: Duration) -> Result<Reached, Refusal> {
+    async fn secure(
+        &self,
+        address: &Arc<str>,
+        stream: TcpStream,
+        limit: Duration,
+    ) -> Result<Reached, Refusal> {
         let node = &self.worker.node;
         let refused = |text: &str, cause: &dyn std::error::Error| {
             Refusal::because(code::SSL_AUTHENTICATION_FAILED, text, format!("{address}: {}", chain(cause)))
@@ -146,11 +150,7 @@ impl Destination {
         let (server, terms) = self.vouch(&peer, address).await?;
         let link = PeerLink { peer, tls: Arc::clone(&self.tls) };
         let connection = Connection::start(stream, link).await.map_err(|error| {
-            Refusal::because(
-                code::NETWORK_ERROR,
-                "the provider's security server broke off",
-                chain(&error),
-            )
+            Refusal::because(code::NETWORK_ERROR, "the provider's security server broke off", chain(&error))
         })?;
         Ok(Reached { address: Arc::clone(address), server, terms, connection })
     }
@@ -164,12 +164,20 @@ impl Destination {
         let terms = policy::terms(self.snapshot.configuration(), node.directory.server_id(), &server)?;
         terms.check_tls(peer.tls())?;
         let made = match peer.still_valid(&self.snapshot, instance, None, self.now) {
-            Some(made) => made,
-            None => {
+            Some(made) if terms.check_ocsp("authentication", made, self.now).is_ok() => made,
+            Some(_) | None => {
                 node.stats.peer_validations();
-                let responses = fetch_responses(node, &self.snapshot, peer, address, self.now).await;
-                let responses = responses.map_err(group)?;
-                peer.validate(&self.snapshot, instance, Part::Provider, &responses, self.now).map_err(group)?
+                let oldest =
+                    terms.ocsp_live.map_or(UtcTime::from_millis(i64::MIN), |live| self.now.minus(live));
+                let port = (address, node.settings.ocsp_port);
+                // Remembered, else asked of the peer itself (§4.3).
+                let responses = node
+                    .peer_ocsp
+                    .responses_since(peer.chain(), port, self.snapshot.trust(), oldest, self.now)
+                    .await
+                    .map_err(group)?;
+                peer.validate(&self.snapshot, instance, Part::Provider, &responses, self.now)
+                    .map_err(group)?
             }
         };
         terms.check_ocsp("authentication", made, self.now)?;
@@ -213,17 +221,6 @@ impl Reached {
 fn broken(cause: &str) -> Refusal {
     let text = "the connection to the provider's security server broke off";
     Refusal::because(code::NETWORK_ERROR, text, cause)
-}
-
-/// OCSP responses for the chain of a peer: remembered ones, else from the peer itself (§4.3).
-async fn fetch_responses(
-    node: &Node,
-    snapshot: &Snapshot,
-    peer: &Peer,
-    address: &str,
-    now: UtcTime,
-) -> Result<Vec<Bytes>, Fault> {
-    node.peer_ocsp.responses(peer.chain(), address, node.settings.ocsp_port, snapshot.trust(), now).await
 }
 
 /// Connects to all addresses at once and takes the first that answers.

@@ -324,11 +324,9 @@ impl Call {
 
     fn authorise(self) -> Result<Authorised, Refusal> {
         let (client, id) = (self.request.client(), self.request.service());
-        let service = self
-            .node()
-            .directory
-            .service(id)
-            .ok_or_else(|| Fault::new(code::UNKNOWN_SERVICE, format!("service '{id}' is not registered here")))?;
+        let service = self.node().directory.service(id).ok_or_else(|| {
+            Fault::new(code::UNKNOWN_SERVICE, format!("service '{id}' is not registered here"))
+        })?;
         if !service.rest {
             let text = format!("service '{id}' cannot be called over REST");
             return Err(Fault::new(code::SERVICE_TYPE, text).into());

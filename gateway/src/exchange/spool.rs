@@ -109,15 +109,6 @@ impl Spool {
 }
 
 impl Spooled {
-    /// A body that is in memory already.
-    pub(crate) fn of(bytes: Bytes, algorithm: DigestAlgorithm) -> Self {
-        Self { length: bytes.len() as u64, digest: algorithm.digest(&bytes), held: Kept::Memory(bytes) }
-    }
-
-    pub(crate) fn length(&self) -> u64 {
-        self.length
-    }
-
     pub(crate) fn digest(&self) -> &Digest {
         &self.digest
     }
@@ -168,7 +159,7 @@ mod tests {
         assert_eq!(small.in_memory().map(Bytes::len), Some(30));
         let large = spool(Keep::Whole, &[IN_MEMORY, 1, 5]);
         assert!(large.in_memory().is_none());
-        assert_eq!(large.length(), IN_MEMORY as u64 + 6);
+        assert_eq!(large.length, IN_MEMORY as u64 + 6);
         let same = DigestAlgorithm::Sha512.digest(&vec![7; IN_MEMORY + 6]);
         assert_eq!(*large.digest(), same);
         assert!(matches!(large.into_outgoing(), Some(Outgoing::File { at: 0, .. })));
@@ -179,7 +170,10 @@ mod tests {
         let body = spool(Keep::ForTheLog(100), &[90, 20]);
         assert!(matches!(body.for_the_log(100), LoggedBody::DigestOnly { length: 110, .. }));
         assert!(body.into_outgoing().is_none());
-        assert!(matches!(spool(Keep::Whole, &[101]).for_the_log(100), LoggedBody::DigestOnly { length: 101, .. }));
+        assert!(matches!(
+            spool(Keep::Whole, &[101]).for_the_log(100),
+            LoggedBody::DigestOnly { length: 101, .. }
+        ));
         assert!(matches!(spool(Keep::Whole, &[100]).for_the_log(100), LoggedBody::Memory(_)));
     }
 }

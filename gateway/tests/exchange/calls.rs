@@ -1,0 +1,273 @@
+//! Calling as an information system does, and exchanges that succeed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gateway::http::Outgoing;
+use gateway::ports::{ConnectionType, Direction, LocalClient, Side};
+use gateway::tls::Identity;
+use http_body_util::BodyExt as _;
+use hyper::{HeaderMap, Request};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+use crate::federation::{
+    CLIENT_PORT, CLIENT_TLS_PORT, Federation, HEALTH_PORT, client, self_signed, service,
+};
+
+pub(crate) struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn error(&self) -> &str {
+        self.headers.get("x-road-error").map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+pub(crate) async fn send(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: Request<Outgoing>,
+) -> Answer {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    let driver = tokio::spawn(connection);
+    let (head, body) = sender.send_request(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    driver.abort();
+    Answer { status: head.status.as_u16(), headers: head.headers, body }
+}
+
+pub(crate) fn request(method: &str, path: &str, body: Outgoing) -> Request<Outgoing> {
+    let builder = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "x")
+        .header("X-Road-Client", "CW/COM/1/client");
+    builder.body(body).unwrap()
+}
+
+pub(crate) async fn call_at(address: SocketAddr, request: Request<Outgoing>) -> Answer {
+    send(TcpStream::connect(address).await.unwrap(), request).await
+}
+
+impl Federation {
+    /// Calls the consumer's server over plain HTTP.
+    pub(crate) async fn call(&self, method: &str, path: &str, body: impl Into<Outgoing>) -> Answer {
+        call_at(self.consumer.address(CLIENT_PORT), request(method, path, body.into())).await
+    }
+}
+
+const ECHO: &str = "/r1/CW/COM/2/service/echo";
+
+#[tokio::test]
+async fn a_call_arrives_and_leaves_evidence_on_both_sides() {
+    let federation = Federation::start();
+    let body = "{\"plate\":\"ABC123\"}".to_owned();
+    let mut call = request("POST", &format!("{ECHO}/v1/cars?dry=1&note=a%20b"), body.clone().into());
+    call.headers_mut().insert("content-type", "application/json".parse().unwrap());
+    call.headers_mut().insert("x-road-id", "id-1".parse().unwrap());
+    call.headers_mut().insert("cookie", "a=b".parse().unwrap());
+    let answer = call_at(federation.consumer.address(CLIENT_PORT), call).await;
+    assert_eq!((answer.status, answer.error()), (200, ""), "{:?}", answer.body);
+    assert_eq!(answer.body, body);
+    assert_eq!(answer.headers["x-mine"], "yes");
+    assert_eq!(answer.headers["x-road-id"], "id-1");
+    assert_eq!(answer.headers["x-road-service"], "CW/COM/2/service/echo");
+    assert_eq!(answer.headers["content-length"], body.len().to_string().as_str());
+
+    let seen = federation.system.seen.last.lock().unwrap().clone().unwrap();
+    assert_eq!((seen.0.as_str(), seen.1.as_str()), ("POST", "/api/v1/cars?dry=1&note=a%20b"));
+    assert_eq!(seen.2["x-road-client"], "CW/COM/1/client");
+    assert_eq!(seen.2["content-type"], "application/json");
+    assert_eq!(seen.2["content-length"], body.len().to_string().as_str());
+
+    let consumer = federation.consumer.log.entries.lock().unwrap();
+    let provider = federation.provider.log.entries.lock().unwrap();
+    assert_eq!((consumer.len(), provider.len()), (2, 2));
+    for ((one, _), (other, _)) in consumer.iter().zip(provider.iter()) {
+        assert_eq!((one.side, other.side), (Side::Consumer, Side::Provider));
+        assert_eq!(one.direction, other.direction);
+        assert_eq!(one.message, other.message);
+        assert_eq!(one.signed.document, other.signed.document);
+        assert_eq!((one.message_id.as_str(), one.request_id.as_str()), ("id-1", other.request_id.as_str()));
+        assert_eq!((&one.client, &other.service), (&client(), &service("echo")));
+    }
+    assert_eq!(consumer[0].0.direction, Direction::Request);
+}
+
+#[tokio::test]
+async fn methods_statuses_and_bodies_pass() {
+    let federation = Federation::start();
+    for (method, path, body, status, expected) in [
+        ("GET", "/status/404", "", 404, 0),
+        ("GET", "/status/302", "", 302, 0),
+        ("GET", "/status/204", "", 204, 0),
+        ("GET", "/status/500", "", 500, 0),
+        ("DELETE", "", "", 200, 0),
+        ("PUT", "/length", "", 200, 1),
+        ("PATCH", "/x", "abc", 200, 3),
+        ("GET", "/bytes/70000", "", 200, 70_000),
+        ("GET", "/bytes/1", "", 200, 1),
+        ("HEAD", "/bytes/5", "", 200, 0),
+        ("OPTIONS", "/", "", 200, 0),
+        ("GET", "/length", "unwanted", 200, 1),
+        ("GET", "/a%2Fb", "", 500, 200),
+    ] {
+        let answer = federation.call(method, &format!("{ECHO}{path}"), body.to_owned()).await;
+        assert_eq!(answer.status, status, "{method} {path} {:?}", answer.body);
+        if path != "/a%2Fb" {
+            assert_eq!(answer.error(), "", "{method} {path}");
+            assert_eq!(answer.body.len(), expected, "{method} {path}");
+        }
+    }
+    // A second call goes over the same connection.
+    assert_eq!(federation.consumer.counts().peer_connections, 1);
+    assert!(federation.consumer.counts().peer_reuses >= 10);
+    assert_eq!(federation.consumer.counts().peer_validations, 1);
+    assert_eq!(federation.provider.counts().peer_validations, 1);
+}
+
+#[tokio::test]
+async fn the_absolute_form_is_taken() {
+    let federation = Federation::start();
+    let target = format!("http://somewhere:80{ECHO}/x");
+    let answer = federation.call("GET", &target, Outgoing::Empty).await;
+    assert_eq!(answer.status, 200, "{:?}", answer.body);
+}
+
+/// TLS to the client port; with `identity`, its certificate is shown.
+async fn call_over_tls(
+    federation: &Federation,
+    identity: Option<&Identity>,
+    key: Option<&rcgen::KeyPair>,
+) -> Answer {
+    #[derive(Debug)]
+    struct Trusting;
+    impl rustls::client::danger::ServerCertVerifier for Trusting {
+        fn verify_server_cert(
+            &self,
+            _: &rustls::pki_types::CertificateDer<'_>,
+            _: &[rustls::pki_types::CertificateDer<'_>],
+            _: &rustls::pki_types::ServerName<'_>,
+            _: &[u8],
+            _: rustls::pki_types::UnixTime,
+        ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
+            Ok(rustls::client::danger::ServerCertVerified::assertion())
+        }
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &rustls::pki_types::CertificateDer<'_>,
+            _: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+        }
+        fn verify_tls13_signature(
+            &self,
+            _: &[u8],
+            _: &rustls::pki_types::CertificateDer<'_>,
+            _: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+        }
+        fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+            vec![rustls::SignatureScheme::ECDSA_NISTP256_SHA256, rustls::SignatureScheme::RSA_PSS_SHA256]
+        }
+    }
+    let builder =
+        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Trusting));
+    let config = match (identity, key) {
+        (Some(identity), Some(key)) => {
+            let chain = vec![identity.chain()[0].to_vec().into()];
+            builder.with_client_auth_cert(chain, key.serialize_der().try_into().unwrap()).unwrap()
+        }
+        _ => builder.with_no_client_auth(),
+    };
+    let stream = TcpStream::connect(federation.consumer.address(CLIENT_TLS_PORT)).await.unwrap();
+    let name = "localhost".try_into().unwrap();
+    let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+    send(stream, request("GET", &format!("{ECHO}/x"), Outgoing::Empty)).await
+}
+
+#[tokio::test]
+async fn connection_types_are_enforced() {
+    let federation = Federation::start();
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let certificate =
+        rcgen::CertificateParams::new(vec!["is".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let identity =
+        Identity::new(vec![Bytes::copy_from_slice(certificate.der())], &key.serialize_der()).unwrap();
+    let other = self_signed();
+    let refused = "server.clientproxy.ssl_authentication_failed";
+    for (connection_type, registered, plain, tls, certificate) in [
+        (ConnectionType::Http, &identity, "", "", ""),
+        (ConnectionType::HttpsNoAuth, &identity, refused, "", ""),
+        (ConnectionType::Https, &identity, refused, refused, ""),
+        (ConnectionType::Https, &other, refused, refused, refused),
+    ] {
+        let local =
+            LocalClient { id: client(), connection_type, certificates: vec![registered.chain()[0].clone()] };
+        federation.consumer.directory.clients.lock().unwrap().insert(client(), Arc::new(local));
+        let answer = federation.call("GET", &format!("{ECHO}/x"), Outgoing::Empty).await;
+        assert_eq!(answer.error(), plain, "{connection_type:?} plain");
+        let answer = call_over_tls(&federation, None, None).await;
+        assert_eq!(answer.error(), tls, "{connection_type:?} TLS");
+        let answer = call_over_tls(&federation, Some(&identity), Some(&key)).await;
+        assert_eq!(answer.error(), certificate, "{connection_type:?} with certificate");
+    }
+}
+
+#[tokio::test]
+async fn documents_and_health_are_served() {
+    let federation = Federation::start();
+    let mut call = request("POST", &format!("{ECHO}/x"), "abc".to_owned().into());
+    call.headers_mut().insert("x-road-id", "id-2".parse().unwrap());
+    call_at(federation.consumer.address(CLIENT_PORT), call).await;
+    let client = "xRoadInstance=CW&memberClass=COM&memberCode=1&subsystemCode=client";
+    for (query, status, content_type) in [
+        (format!("{client}&queryId=id-2"), 200, "application/zip"),
+        (format!("{client}&queryId=id-2&requestOnly&unique"), 200, "application/vnd.etsi.asic-e+zip"),
+        (format!("{client}&queryId=id-2&unique"), 400, "text/plain; charset=UTF-8"),
+        (format!("{client}&queryId=id-2&requestOnly&responseOnly"), 400, "text/plain; charset=UTF-8"),
+        (format!("{client}&queryId=other"), 404, "text/plain; charset=UTF-8"),
+        (format!("{client}x&queryId=id-2"), 401, "text/plain; charset=UTF-8"),
+        (client.to_owned(), 400, "text/plain; charset=UTF-8"),
+    ] {
+        let answer = federation.call("GET", &format!("/asic?{query}"), Outgoing::Empty).await;
+        assert_eq!(answer.status, status, "{query}");
+        assert_eq!(answer.headers["content-type"], content_type, "{query}");
+        assert_eq!(answer.error(), "");
+    }
+    let answer = federation.call("GET", "/verificationconf", Outgoing::Empty).await;
+    assert_eq!((answer.status, answer.body.get(..2)), (200, Some(&b"PK"[..])));
+
+    let health = federation.consumer.address(HEALTH_PORT);
+    assert_eq!(call_at(health, request("GET", "/", Outgoing::Empty)).await.status, 200);
+    crate::federation::publish(&federation.shared.lock().unwrap(), None, &federation.consumer, 0);
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    assert_eq!(call_at(health, request("GET", "/", Outgoing::Empty)).await.status, 500);
+}
+
+#[tokio::test]
+async fn a_stop_lets_running_exchanges_finish() {
+    let mut federation = Federation::start();
+    let address = federation.consumer.address(CLIENT_PORT);
+    let running = tokio::spawn(async move {
+        call_at(address, request("GET", &format!("{ECHO}/slow/300"), Outgoing::Empty)).await
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    for node in [&mut federation.consumer, &mut federation.provider] {
+        node.gateway.take().unwrap().stop().await;
+    }
+    let answer = running.await.unwrap();
+    assert_eq!((answer.status, answer.body.as_ref()), (200, &b"slow"[..]));
+    assert!(TcpStream::connect(address).await.is_err());
+}

@@ -1,0 +1,14 @@
+//! Exchanges between two gateways over real TLS on loopback, with keeping of messages, signing and
+//! access rights in memory.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+extern crate causeway_gateway as gateway;
+
+mod calls;
+mod choice;
+mod federation;
+mod parts;
+mod refusals;
+mod service;
+mod streams;

@@ -1,0 +1,104 @@
+//! A provider's information system, with habits that the path asks for.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway::http::body::Piece;
+use gateway::http::server::Service;
+use gateway::http::{Outgoing, bind, serve};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::{HeaderMap, Request, Response};
+use tokio::sync::watch;
+
+/// What the system has seen.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub calls: AtomicUsize,
+    pub last: Mutex<Option<(String, String, HeaderMap, usize)>>,
+}
+
+pub(crate) struct System {
+    pub address: SocketAddr,
+    pub seen: Arc<Seen>,
+    _stop: watch::Sender<bool>,
+}
+
+struct Answers(Arc<Seen>);
+
+impl System {
+    /// Starts on a free port of an address.
+    pub(crate) fn start(ip: &str) -> Self {
+        let listener = bind(format!("{ip}:0").parse().unwrap(), false).unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Seen::default());
+        let (stop, stopped) = watch::channel(false);
+        let service = Arc::new(Answers(Arc::clone(&seen)));
+        let no_tls = None::<fn() -> Option<Arc<rustls::ServerConfig>>>;
+        tokio::spawn(serve(listener, no_tls, move |_| Some(Arc::clone(&service)), stopped));
+        Self { address, seen, _stop: stop }
+    }
+}
+
+impl Service for Answers {
+    async fn call(self: Arc<Self>, request: Request<Incoming>) -> Response<Outgoing> {
+        self.0.calls.fetch_add(1, Ordering::Relaxed);
+        let (head, mut body) = request.into_parts();
+        let mut received = Vec::new();
+        let mut length = 0;
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.unwrap().into_data() else { continue };
+            length += data.len();
+            if length < 1024 * 1024 {
+                received.extend_from_slice(&data);
+            }
+        }
+        let target = head.uri.path_and_query().unwrap().as_str().to_owned();
+        *self.0.last.lock().unwrap() = Some((head.method.to_string(), target, head.headers, length));
+        let path = head.uri.path();
+        let number = path.rsplit('/').next().and_then(|last| last.parse::<usize>().ok()).unwrap_or_default();
+        let mut response = Response::new(Outgoing::Empty);
+        response.headers_mut().insert("x-mine", "yes".parse().unwrap());
+        response.headers_mut().insert("x-road-error", "smuggled".parse().unwrap());
+        if path.contains("/status/") {
+            *response.status_mut() = hyper::StatusCode::from_u16(number as u16).unwrap();
+        } else if path.contains("/bytes/") {
+            *response.body_mut() = bytes_of(number);
+        } else if path.contains("/length") {
+            *response.body_mut() = length.to_string().into();
+        } else if path.contains("/cut/") {
+            let (sender, body) = Outgoing::channel(4);
+            tokio::spawn(async move {
+                let _ = sender.send(Piece::Data(Bytes::from(vec![b'x'; number]))).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            });
+            *response.body_mut() = body;
+        } else if path.contains("/slow/") {
+            tokio::time::sleep(Duration::from_millis(number as u64)).await;
+            *response.body_mut() = "slow".to_owned().into();
+        } else {
+            *response.body_mut() = Bytes::from(received).into();
+        }
+        response
+    }
+}
+
+/// A body of so many bytes, made as it goes.
+pub(crate) fn bytes_of(mut length: usize) -> Outgoing {
+    let (sender, body) = Outgoing::channel(4);
+    tokio::spawn(async move {
+        let piece = Bytes::from(vec![b'x'; 64 * 1024]);
+        while length > 0 {
+            let now = length.min(piece.len());
+            if sender.send(Piece::Data(piece.slice(..now))).await.is_err() {
+                return;
+            }
+            length -= now;
+        }
+        let _ = sender.send(Piece::End).await;
+    });
+    body
+}
