@@ -1,3 +1,4 @@
 //! Tests of the whole: conformance with recordings, federations over real sockets, fuzzing, benches.
 
 pub mod conformance;
+pub mod testkit;
