@@ -1,11 +1,14 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
 use certs::certificate::CertificateUsage;
-use certs::key::verify;
-use certs::key::{KeyKind, SignatureForm};
+use certs::evidence::verify_message;
+use certs::key::KeyKind;
 use certs::token::{CertificateStatus, SoftwareToken};
 use certs::trust::{PathUse, Peer, TrustStore};
 use protocol::digest::DigestAlgorithm;
-use protocol::signature::{Parts, SignatureDocument};
-use std::sync::Arc;
+use protocol::signature::{PartDigests, Parts};
 
 use super::*;
 
@@ -62,25 +65,55 @@ fn ocsp_answers_and_time_stamps_hold() {
     assert_eq!(instance.timestamp(&imprint).check(b"stamped", &trust), Ok(instance.now()));
 }
 
+fn alone(message: &'static [u8]) -> Parts {
+    Parts {
+        message: PartDigests::of(message.into()),
+        attachments: Vec::new(),
+        hash_chain_result: None,
+        hash_chain: None,
+    }
+}
+
 #[test]
-fn messages_are_signed() {
+fn signed_messages_verify() {
     let (instance, _) = instance();
+    let trust = instance.trust();
+    let verify = |document: &Bytes, message, signer: &str| {
+        verify_message(document, &alone(message), &instance.client(signer), &trust, None, instance.now())
+            .map_err(|fault| fault.code.into_owned())
+    };
     for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Rsa2048] {
         let key = instance.credentials().with_keys(kind).signing(&instance.member("GOV/1001"));
-        let octets = key.sign(&instance, b"a message");
-        let document = SignatureDocument::parse(octets, protocol::signature::Rules::Message).expect("parses");
-        assert_eq!(document.certificate(), key.certificate.der());
-        let (algorithm, value) = (document.algorithm(), document.value());
-        let signed = document.signed_info_octets();
-        assert!(verify(key.certificate.public_key(), algorithm, signed, value, SignatureForm::Raw));
-        let parts = |message: &'static [u8]| Parts {
-            message: protocol::signature::PartDigests::of(message.into()),
-            attachments: Vec::new(),
-            hash_chain_result: None,
-            hash_chain: None,
-        };
-        assert_eq!(document.references().check(&parts(b"a message")), Ok(()));
-        assert!(document.references().check(&parts(b"another")).is_err());
+        let document = key.sign(&instance, b"a message");
+        assert_eq!(verify(&document, b"a message", "GOV/1001/permits"), Ok(()), "{kind:?}");
+        let wrong = verify(&document, b"another", "GOV/1001/permits");
+        assert_eq!(wrong, Err("signature_verification.invalid_signature_value".to_owned()));
+        let wrong = verify(&document, b"a message", "COM/2002/shop");
+        assert_eq!(wrong, Err("signature_verification.incorrect_certificate".to_owned()));
+    }
+}
+
+#[test]
+fn messages_of_bad_certificates_are_refused() {
+    let (instance, _) = instance();
+    let trust = instance.trust();
+    let signer = instance.client("GOV/1001");
+    let expired = instance.expired_credentials().signing(signer.member());
+    let [revoked, stale] = [(); 2].map(|()| instance.signing("GOV/1001"));
+    instance.revoke(&revoked.certificate);
+    let old = instance.ocsp_at(&stale.certificate, instance.now().minus(Duration::from_secs(3601)));
+    for (document, expected) in [
+        (expired.sign(&instance, b"m"), "invalid_cert_path"),
+        (revoked.sign(&instance, b"m"), "invalid_cert_path.cert_validation"),
+        (
+            stale.sign_with(old.der().clone(), b"m", instance.now()),
+            "invalid_cert_path.incorrect_validation_info",
+        ),
+        (TestInstance::new("CW", noon()).signing("GOV/1001").sign(&instance, b"m"), "internal_error"),
+    ] {
+        let verdict = verify_message(&document, &alone(b"m"), &signer, &trust, None, instance.now());
+        let code = verdict.map_err(|fault| fault.code.into_owned());
+        assert_eq!(code, Err(format!("signature_verification.{expected}")));
     }
 }
 
