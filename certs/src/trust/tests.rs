@@ -140,14 +140,15 @@ fn rules_for_certificates_of_a_path() {
     let root = ca("Root", None);
     let trust = trust(&[("XX", vec![approved(&root, &[])], vec![])]);
     let consumer = PathUse::Consumer { instance: "XX" };
-    let through = |change: &dyn Fn(&mut CertificateParams)| {
+    type Change<'a> = &'a dyn Fn(&mut CertificateParams);
+    let through = |change: Change<'_>| {
         let mut params = ca_params("Middle");
         change(&mut params);
         let middle = issue(params, Some(&root));
         let lower = ca("Lower", Some(&middle));
         [issue(signing_params(), Some(&lower)), lower, middle]
     };
-    let cases: [(&dyn Fn(&mut CertificateParams), Result<usize, &str>); 8] = [
+    let cases: [(Change<'_>, Result<usize, &str>); 8] = [
         (&|_| {}, Ok(3)),
         (&|params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1)), Ok(3)),
         (&|params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)), Err("invalid_cert_path")),
