@@ -56,15 +56,28 @@ pub struct Rounds {
     minimum_version: u8,
     expiry: Duration,
     count: u64,
-    /// Parts that the last round published, by version and file.
-    current: BTreeMap<(u8, &'static str), Located>,
+    /// What the last round was made from.
+    basis: Option<Basis>,
+    /// The files of the last round by version.
+    current: BTreeMap<u8, Vec<Located>>,
     /// All parts that are served, by path.
     parts: HashMap<String, Served>,
 }
 
-/// A part with its place. A part that did not change keeps its place over many rounds.
+/// What the files depend on. While it stays, they stay, and a round only signs.
+#[derive(Debug, Eq, PartialEq)]
+struct Basis {
+    generation: u64,
+    internal_certs: Vec<Vec<u8>>,
+    external_certs: Vec<Vec<u8>>,
+}
+
+/// A file with its place. A file that did not change keeps its place over many rounds.
 #[derive(Clone, Debug)]
 struct Located {
+    identifier: &'static str,
+    name: &'static str,
+    internal_only: bool,
     digest: Digest,
     path: String,
 }
@@ -84,57 +97,49 @@ struct File {
     bytes: Vec<u8>,
 }
 
+type Written = (BTreeMap<u8, Vec<Located>>, HashMap<String, Bytes>);
+
+impl Located {
+    fn part(&self, instance: &str) -> Part {
+        Part {
+            content_identifier: Some(self.identifier.to_owned()),
+            instance: Some(instance.to_owned()),
+            location: self.path.clone(),
+            file_name: None,
+            digest: self.digest,
+        }
+    }
+}
+
 impl Rounds {
     /// Rounds for clients that find the registry at an address.
     pub fn new(address: Address, minimum_version: u8, expiry: Duration) -> Self {
         let (current, parts) = (BTreeMap::new(), HashMap::new());
-        Self { address, minimum_version, expiry, count: 0, current, parts }
+        Self { address, minimum_version, expiry, count: 0, basis: None, current, parts }
     }
 
     /// Makes everything that is published from now on. If anything fails, nothing changes.
     pub fn make(&mut self, kept: &Kept, keys: &SigningKeys, now: UtcTime) -> Result<Published, RoundError> {
-        self.count = self.count.wrapping_add(1);
-        let stamp = format!(
-            "{}{:03}{:06}",
-            now.to_compact_text(),
-            now.millis().rem_euclid(1000),
-            self.count % 1_000_000
-        );
+        let basis = Basis {
+            generation: kept.generation,
+            internal_certs: keys.certificates(SourceKind::Internal),
+            external_certs: keys.certificates(SourceKind::External),
+        };
+        let (current, fresh) = if self.basis.as_ref() == Some(&basis) {
+            (self.current.clone(), HashMap::new())
+        } else {
+            self.write(&kept.state, &basis, now)?
+        };
         let expires = now.plus(self.expiry);
-        let mut current = BTreeMap::new();
-        let mut fresh = HashMap::new();
         let mut directories = HashMap::new();
-        for version in self.minimum_version..=*VERSIONS.end() {
-            let mut internal = Vec::new();
-            let mut external = Vec::new();
-            for file in self.files(&kept.state, keys, version)? {
-                let digest = DigestAlgorithm::Sha512.digest(&file.bytes);
-                let known = self.current.get(&(version, file.name)).filter(|known| known.digest == digest);
-                let located = match known {
-                    Some(known) => known.clone(),
-                    None => {
-                        let path = format!("/V{version}/{stamp}/{}", file.name);
-                        fresh.insert(path.clone(), Bytes::from(file.bytes));
-                        Located { digest, path }
-                    }
-                };
-                let part = Part {
-                    content_identifier: Some(file.identifier.to_owned()),
-                    instance: Some(kept.state.instance.clone()),
-                    location: located.path.clone(),
-                    file_name: None,
-                    digest,
-                };
-                if !file.internal_only {
-                    external.push(part.clone());
-                }
-                internal.push(part);
-                current.insert((version, file.name), located);
-            }
-            for (kind, parts) in [(SourceKind::Internal, internal), (SourceKind::External, external)] {
-                directories.insert((kind, version), sign(kind, keys, expires, version, &parts)?);
+        for (version, files) in &current {
+            for kind in SourceKind::ALL {
+                let seen = files.iter().filter(|file| kind == SourceKind::Internal || !file.internal_only);
+                let parts: Vec<Part> = seen.map(|file| file.part(&kept.state.instance)).collect();
+                directories.insert((kind, *version), sign(kind, keys, expires, *version, &parts)?);
             }
         }
+        self.basis = Some(basis);
         self.current = current;
         self.remember(fresh, now);
         let parts = self.parts.iter().map(|(path, kept)| (path.clone(), kept.bytes.clone())).collect();
@@ -147,14 +152,39 @@ impl Rounds {
         })
     }
 
+    /// Writes the files of all versions and gives them places: the old one where nothing changed.
+    fn write(&mut self, state: &InstanceState, basis: &Basis, now: UtcTime) -> Result<Written, RoundError> {
+        self.count = self.count.wrapping_add(1);
+        let millis = now.millis().rem_euclid(1000);
+        let stamp = format!("{}{millis:03}{:06}", now.to_compact_text(), self.count % 1_000_000);
+        let mut current = BTreeMap::new();
+        let mut fresh = HashMap::new();
+        for version in self.minimum_version..=*VERSIONS.end() {
+            let before = self.current.get(&version).map(Vec::as_slice).unwrap_or_default();
+            let mut located = Vec::new();
+            for File { identifier, name, internal_only, bytes } in self.files(state, basis, version)? {
+                let digest = DigestAlgorithm::Sha512.digest(&bytes);
+                let known = before.iter().find(|known| known.name == name && known.digest == digest);
+                let path =
+                    known.map_or_else(|| format!("/V{version}/{stamp}/{name}"), |known| known.path.clone());
+                if known.is_none() {
+                    fresh.insert(path.clone(), Bytes::from(bytes));
+                }
+                located.push(Located { identifier, name, internal_only, digest, path });
+            }
+            current.insert(version, located);
+        }
+        Ok((current, fresh))
+    }
+
     /// The files of a version. Parameters are read back before they count: a client that cannot read
     /// one file refuses all.
-    fn files(&self, state: &InstanceState, keys: &SigningKeys, version: u8) -> Result<Vec<File>, RoundError> {
+    fn files(&self, state: &InstanceState, basis: &Basis, version: u8) -> Result<Vec<File>, RoundError> {
         let failed = |file| move |error| RoundError::Part { file, version, error };
         let source = Source {
             address: self.address.authority().to_owned(),
-            internal_verification_certs: keys.certificates(SourceKind::Internal),
-            external_verification_certs: keys.certificates(SourceKind::External),
+            internal_verification_certs: basis.internal_certs.clone(),
+            external_verification_certs: basis.external_certs.clone(),
         };
         let name = directory::PRIVATE_PARAMETERS_FILE;
         let parameters = state.private_parameters(self.address.host());
@@ -188,7 +218,7 @@ impl Rounds {
     /// Adds the fresh parts, and drops those that nobody can be downloading any more.
     fn remember(&mut self, fresh: HashMap<String, Bytes>, now: UtcTime) {
         self.parts.extend(fresh.into_iter().map(|(path, bytes)| (path, Served { bytes, named: now })));
-        for located in self.current.values() {
+        for located in self.current.values().flatten() {
             if let Some(kept) = self.parts.get_mut(&located.path) {
                 kept.named = now;
             }
@@ -242,12 +272,13 @@ mod tests {
     const INSTANCE: &str = "instance = 'CW'\n[[member-class]]\ncode = 'GOV'\n[[member]]\nclass = 'GOV'\n\
                             code = '1'\nname = 'One'\n[management]\nprovider = 'CW/GOV/1'\n";
 
-    fn declare(folder: &Path, store: &SledStore, text: &str, now: UtcTime) -> Kept {
+    fn declare(folder: &Path, store: &SledStore, before: Option<&Kept>, text: &str) -> Kept {
         let path = folder.join("instance.toml");
         std::fs::write(&path, text).unwrap();
-        match Kept::take(None, &mut Watched::new(&path), store, now).unwrap() {
+        let now = UtcTime::from_seconds(1_790_000_000);
+        match Kept::take(before, &mut Watched::new(&path), store, now).unwrap() {
             Taken::New { kept, .. } => *kept,
-            Taken::Same => panic!("nothing was in force"),
+            Taken::Same => panic!("nothing new"),
         }
     }
 
@@ -270,14 +301,14 @@ mod tests {
         let address = Address::new(Some("r.example"), config.http, None);
         let mut rounds = Rounds::new(address, 2, config.expiry);
 
-        let one = declare(folder.path(), &store, INSTANCE, start);
+        let one = declare(folder.path(), &store, None, INSTANCE);
         let first = rounds.make(&one, &keys, at(0)).unwrap();
         assert_eq!((first.directories.len(), first.parts.len()), (10, 10));
         let second = rounds.make(&one, &keys, at(60)).unwrap();
         assert_eq!((location(&first), first.parts.len()), (location(&second), second.parts.len()));
         assert_eq!(second.expires, Some(at(660)));
 
-        let other = declare(folder.path(), &store, &INSTANCE.replace("'One'", "'Two'"), start);
+        let other = declare(folder.path(), &store, Some(&one), &INSTANCE.replace("'One'", "'Two'"));
         let third = rounds.make(&other, &keys, at(120)).unwrap();
         assert_ne!(location(&second), location(&third));
         // Shared parameters have a new place in each version; private parameters stay where they were.
