@@ -12,14 +12,19 @@ use certs::certificate::Certificate;
 use certs::ocsp::{self, CertificateStatus, OcspResponse};
 use certs::trust::TrustStore;
 use protocol::configuration::GlobalConfiguration;
+use protocol::digest::Digest;
 use protocol::fault::{Fault, code};
 use protocol::time::UtcTime;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::JoinSet;
 
 use super::{Prioritization, fetch};
 use crate::clock::Clock;
 use crate::http::Fetcher;
 use crate::snapshot::SnapshotCell;
+
+/// How many responses are asked for at a time.
+const AT_A_TIME: usize = 8;
 
 /// How [`OwnResponses`] works.
 #[derive(Clone, Debug)]
@@ -71,6 +76,13 @@ struct Wanted {
     issuer: Certificate,
 }
 
+/// The newest response for a certificate.
+#[derive(Clone)]
+struct Held {
+    subject: Certificate,
+    response: OcspResponse,
+}
+
 /// Keeps fresh responses for the node's own certificates and the CA certificates above them.
 pub struct OwnResponses {
     settings: OwnSettings,
@@ -78,7 +90,7 @@ pub struct OwnResponses {
     snapshot: Arc<SnapshotCell>,
     clock: Clock,
     certificates: Mutex<Vec<Certificate>>,
-    held: ArcSwap<HashMap<Bytes, OcspResponse>>, // by the certificate in DER
+    held: ArcSwap<HashMap<Digest, Held>>, // by the SHA-256 of the certificate
     wake: Notify,
     freshened: watch::Sender<u64>,
 }
@@ -110,7 +122,7 @@ impl OwnResponses {
     /// than the instance's freshness. It may say *revoked*.
     pub fn response(&self, certificate: &Certificate, at: UtcTime) -> Option<OcspResponse> {
         let held = self.held.load();
-        let response = held.get(&certificate.der()[..])?;
+        let response = &held.get(&certificate.hashes().sha256)?.response;
         self.is_sendable(response, at).then(|| response.clone())
     }
 
@@ -154,7 +166,7 @@ impl OwnResponses {
         }
     }
 
-    /// Counts the rounds that brought a new response; changes tell those who wait for one.
+    /// Counts the new responses; changes tell those who wait for one.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.freshened.subscribe()
     }
@@ -162,47 +174,66 @@ impl OwnResponses {
     /// The response for one of the node's own certificates by the SHA-1 or SHA-256 of it in lower-case
     /// hexadecimal, as port 5577 asks for it.
     pub(super) fn by_hash(&self, hash: &str, at: UtcTime) -> Option<Bytes> {
-        let found = self.wanted().into_iter().find(|wanted| {
-            let hashes = wanted.subject.hashes();
+        let held = self.held.load();
+        let found = held.values().find(|held| {
+            let hashes = held.subject.hashes();
             hashes.sha1.to_hex() == hash || hashes.sha256.to_hex() == hash
         })?;
-        self.get(&found.subject, at)
+        self.is_sendable(&found.response, at).then(|| found.response.der().clone())
     }
 
-    /// Asks for a response for each certificate. Returns how many of them are without one that may be
-    /// sent.
+    /// Asks for a response for each certificate, for several at a time, so that a responder that is slow
+    /// for one does not hold up the others. Returns how many got none.
     pub async fn refresh_once(&self) -> usize {
         let Some(snapshot) = self.snapshot.load() else { return 1 };
-        let trust = snapshot.trust();
-        let mut missing = 0;
-        let mut fetched = Vec::new();
         let wanted = self.wanted();
-        for Wanted { subject, issuer } in &wanted {
-            let now = self.clock.now();
-            match fetch(subject, issuer, trust, &self.fetcher, self.settings.prioritization, now).await {
-                Ok(response) => {
-                    if let Err(error) = self.write_file(subject, &response).await {
-                        tracing::warn!(%error, "an OCSP response could not be stored");
-                    }
-                    fetched.push((subject.der().clone(), response));
-                }
-                Err(failure) => {
+        self.held.rcu(|held| {
+            let mut held = HashMap::clone(held);
+            held.retain(|_, held| wanted.iter().any(|wanted| wanted.subject == held.subject));
+            held
+        });
+        let permits = Arc::new(Semaphore::new(AT_A_TIME));
+        let mut asked = JoinSet::new();
+        for Wanted { subject, issuer } in wanted {
+            let (snapshot, permits) = (Arc::clone(&snapshot), Arc::clone(&permits));
+            let (fetcher, strategy, clock) = (self.fetcher.clone(), self.settings.prioritization, self.clock);
+            asked.spawn(async move {
+                let _permit = permits.acquire().await;
+                let fetched =
+                    fetch(&subject, &issuer, snapshot.trust(), &fetcher, strategy, clock.now()).await;
+                (subject, fetched)
+            });
+        }
+        let mut missing = 0;
+        while let Some(joined) = asked.join_next().await {
+            match joined {
+                Ok((subject, Ok(response))) => self.keep(subject, response).await,
+                Ok((_, Err(failure))) => {
                     tracing::warn!(%failure, "no new OCSP response");
+                    missing += 1;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "asking for an OCSP response broke off");
                     missing += 1;
                 }
             }
         }
-        let any = !fetched.is_empty();
+        missing
+    }
+
+    /// Takes a new response: on disk first, then for everybody.
+    async fn keep(&self, subject: Certificate, response: OcspResponse) {
+        if let Err(error) = self.write_file(&subject, &response).await {
+            tracing::warn!(%error, "an OCSP response could not be stored");
+        }
+        let key = subject.hashes().sha256;
+        let new = Held { subject, response };
         self.held.rcu(|held| {
             let mut held = HashMap::clone(held);
-            held.extend(fetched.iter().cloned());
-            held.retain(|der, _| wanted.iter().any(|wanted| wanted.subject.der() == der));
+            held.insert(key, new.clone());
             held
         });
-        if any {
-            self.freshened.send_modify(|rounds| *rounds += 1);
-        }
-        missing
+        self.freshened.send_modify(|count| *count += 1);
     }
 
     /// Fetches until `stop`: at once, on every change of certificates or of the global configuration,
@@ -245,9 +276,9 @@ impl OwnResponses {
             let Some(snapshot) = self.snapshot.load() else { continue };
             let (held, now) = (self.held.load(), self.clock.now());
             let passes = |wanted: &Wanted| {
-                held.get(&wanted.subject.der()[..]).is_some_and(|response| {
+                held.get(&wanted.subject.hashes().sha256).is_some_and(|held| {
                     let trust = snapshot.trust();
-                    ocsp::check_current(response, &wanted.subject, &wanted.issuer, trust, now).is_ok()
+                    ocsp::check_current(&held.response, &wanted.subject, &wanted.issuer, trust, now).is_ok()
                 })
             };
             if !self.wanted().iter().all(passes) {
@@ -296,19 +327,19 @@ impl OwnResponses {
         let held = self.held.load();
         let mut found = Vec::new();
         for Wanted { subject, issuer } in self.wanted() {
-            if held.contains_key(subject.der()) {
+            if held.contains_key(&subject.hashes().sha256) {
                 continue;
             }
             let Ok(octets) = std::fs::read(self.path_of(&subject)) else { continue };
             let Ok(response) = OcspResponse::parse(octets) else { continue };
             if ocsp::check_current(&response, &subject, &issuer, snapshot.trust(), now).is_ok() {
-                found.push((subject.der().clone(), response));
+                found.push(Held { subject, response });
             }
         }
         self.held.rcu(|held| {
             let mut held = HashMap::clone(held);
-            for (der, response) in &found {
-                held.entry(der.clone()).or_insert_with(|| response.clone());
+            for found in &found {
+                held.entry(found.subject.hashes().sha256).or_insert_with(|| found.clone());
             }
             held
         });
