@@ -3,15 +3,15 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// The blocks of a PEM text as label and body. Text between blocks is passed over, and so is a block
-/// whose end is missing.
+/// The blocks of a PEM text as label and body. Text between blocks is passed over; after a block whose
+/// end is missing nothing more is looked at.
 pub(crate) fn blocks(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let (_, after) = rest.split_once("-----BEGIN ")?;
         let (label, body) = after.split_once("-----")?;
         let (body, _) = body.split_once(&format!("-----END {label}-----"))?;
-        rest = after.get(label.len() + body.len()..)?;
+        rest = after.get(label.len() + "-----".len() + body.len()..)?;
         Some((label, body))
     })
 }

@@ -59,7 +59,11 @@ impl VerifiedSignatures {
     /// Room for about `capacity` documents.
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.div_ceil(SHARDS * 2).max(1);
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), capacity, recalled: AtomicU64::new(0) }
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            capacity,
+            recalled: AtomicU64::new(0),
+        }
     }
 
     /// How many verifications it has spared so far.

@@ -17,7 +17,7 @@ mod index;
 mod seal;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use protocol::time::UtcTime;
 use zeroize::Zeroizing;
@@ -40,6 +40,7 @@ pub struct SoftwareToken {
     folder: PathBuf,
     secret: TokenSecret,
     keys: RwLock<Vec<TokenKey>>,
+    changing: Mutex<()>, // held from reading the list to writing it
 }
 
 /// A key of a token with its certificates, as it was when it was asked for.
@@ -167,7 +168,7 @@ impl SoftwareToken {
             files::create_folder(&path).map_err(|error| TokenError::File { path, error })?;
         }
         let (secret, wrapped) = TokenSecret::generate(pin)?;
-        let token = Self { folder: folder.to_owned(), secret, keys: RwLock::default() };
+        let token = Self::closed(folder, secret);
         token.write_index(&Index { version: index::VERSION, wrapped, keys: Vec::new() })?;
         Ok(token)
     }
@@ -176,9 +177,13 @@ impl SoftwareToken {
     pub fn open(folder: &Path, pin: &str) -> Result<Self, TokenError> {
         let index = read_index(folder)?;
         let secret = TokenSecret::unwrap(&index.wrapped, pin)?;
-        let token = Self { folder: folder.to_owned(), secret, keys: RwLock::default() };
+        let token = Self::closed(folder, secret);
         token.adopt(&index)?;
         Ok(token)
+    }
+
+    fn closed(folder: &Path, secret: TokenSecret) -> Self {
+        Self { folder: folder.to_owned(), secret, keys: RwLock::default(), changing: Mutex::default() }
     }
 
     /// Whether there is a token in the folder.
@@ -188,12 +193,13 @@ impl SoftwareToken {
 
     /// Reads the folder again, after another program has changed it.
     pub fn reload(&self) -> Result<(), TokenError> {
-        self.adopt(&read_index(&self.folder)?)
+        let (_changing, index) = self.begin_change()?;
+        self.adopt(&index)
     }
 
     /// Changes the PIN. A crash leaves the token with the old one or the new one.
     pub fn change_pin(&self, old: &str, new: &str) -> Result<(), TokenError> {
-        let mut index = read_index(&self.folder)?;
+        let (_changing, mut index) = self.begin_change()?;
         index.wrapped = TokenSecret::unwrap(&index.wrapped, old)?.wrap(new)?;
         self.write_index(&index)
     }
@@ -230,7 +236,7 @@ impl SoftwareToken {
         usage: CertificateUsage,
         name: &str,
     ) -> Result<TokenKey, TokenError> {
-        let mut index = read_index(&self.folder)?;
+        let (_changing, mut index) = self.begin_change()?;
         let public_key = index::encode(key.public_key());
         if index.keys.iter().any(|listed| listed.public_key == public_key) {
             return Err(TokenError::KeyExists);
@@ -253,7 +259,7 @@ impl SoftwareToken {
 
     /// Removes a key with its certificates. There is no way back.
     pub fn remove_key(&self, id: &str) -> Result<(), TokenError> {
-        let mut index = read_index(&self.folder)?;
+        let (_changing, mut index) = self.begin_change()?;
         let place = index.keys.iter().position(|key| key.id == id).ok_or(TokenError::KeyNotFound)?;
         let removed = index.keys.remove(place);
         self.write_index(&index)?;
@@ -276,7 +282,7 @@ impl SoftwareToken {
         if at > certificate.not_after() {
             return Err(TokenError::Expired);
         }
-        let mut index = read_index(&self.folder)?;
+        let (_changing, mut index) = self.begin_change()?;
         let listed = index.keys.iter_mut().find(|key| key.id == owner.id).ok_or(TokenError::KeyNotFound)?;
         let sha256 = certificate.hashes().sha256.to_hex();
         if listed.certificates.iter().any(|other| other.sha256 == sha256) {
@@ -306,7 +312,7 @@ impl SoftwareToken {
 
     /// Removes a certificate; its key stays.
     pub fn remove_certificate(&self, certificate: &Certificate) -> Result<(), TokenError> {
-        let mut index = read_index(&self.folder)?;
+        let (_changing, mut index) = self.begin_change()?;
         let sha256 = certificate.hashes().sha256.to_hex();
         let mut found = false;
         for key in &mut index.keys {
@@ -327,7 +333,7 @@ impl SoftwareToken {
         certificate: &Certificate,
         change: impl FnOnce(&mut ListedCertificate),
     ) -> Result<(), TokenError> {
-        let mut index = read_index(&self.folder)?;
+        let (_changing, mut index) = self.begin_change()?;
         let sha256 = certificate.hashes().sha256.to_hex();
         let listed = index
             .keys
@@ -337,6 +343,13 @@ impl SoftwareToken {
             .ok_or(TokenError::CertificateNotFound)?;
         change(listed);
         self.write_index(&index)
+    }
+
+    /// The list as it is on disk, where another program may have changed it; other threads of this one
+    /// wait until the guard is gone.
+    fn begin_change(&self) -> Result<(MutexGuard<'_, ()>, Index), TokenError> {
+        let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok((changing, read_index(&self.folder)?))
     }
 
     fn key_path(&self, id: &str) -> PathBuf {

@@ -145,6 +145,23 @@ fn damaged_files_are_refused() {
 }
 
 #[test]
+fn threads_lose_no_change_of_each_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let token = SoftwareToken::create(folder.path(), PIN).expect("creates");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..4 {
+                    token.generate(KeyKind::P256, CertificateUsage::Signing, "sign").expect("generates");
+                }
+            });
+        }
+    });
+    assert_eq!(token.keys().len(), 16);
+    assert_eq!(SoftwareToken::open(folder.path(), PIN).expect("opens").keys().len(), 16);
+}
+
+#[test]
 fn pin_policy() {
     for (pin, good) in [
         ("Secret-1234", true),
