@@ -33,7 +33,6 @@ pub struct TimestampToken {
     der: Bytes,
     imprint: Digest,
     time: UtcTime,
-    nonce: Option<Bytes>,
     pub(super) content_digest: Digest,
     signer: SignerId,
     pub(super) attributes: Attributes,
@@ -94,9 +93,6 @@ impl TimestampToken {
         let token = read(&Bytes::copy_from_slice(token.raw)).map_err(malformed)?;
         if token.imprint != *imprint {
             return Err(invalid("the time-stamp is not over what was sent".to_owned()));
-        }
-        if token.nonce.is_some() {
-            return Err(invalid("the time-stamp has a nonce that was not sent".to_owned()));
         }
         if token.attributes.certificate.is_none() {
             return Err(invalid("the time-stamp does not sign its signer's certificate".to_owned()));
@@ -184,14 +180,11 @@ fn read(der: &Bytes) -> Result<TimestampToken, Malformed> {
     let imprint = read_imprint(&stamp.sequence()?)?;
     stamp.expect(INTEGER)?; // serial number
     let time = stamp.generalized_time()?;
-    stamp.optional(SEQUENCE)?; // accuracy
-    stamp.optional(crate::asn1::BOOLEAN)?; // ordering
-    let nonce = stamp.optional(INTEGER)?.map(|nonce| share(der, nonce.content));
+    // What follows (accuracy, nonce, name, extensions) is not looked at: none of it was asked for.
     let (attributes, signed) = read_attributes(der, attributes.inside())?;
     Ok(TimestampToken {
         imprint,
         time,
-        nonce,
         content_digest: digest.digest(info),
         signer: signer_id,
         attributes,

@@ -88,9 +88,24 @@ impl Fetcher {
         body: Bytes,
         limit: usize,
     ) -> Result<Fetched, FetchError> {
+        self.post_accepting(url, content_type, None, body, limit).await
+    }
+
+    /// As [`Fetcher::post`], with an `Accept` header.
+    pub async fn post_accepting(
+        &self,
+        url: &str,
+        content_type: &str,
+        accept: Option<&str>,
+        body: Bytes,
+        limit: usize,
+    ) -> Result<Fetched, FetchError> {
         let mut headers = HeaderMap::new();
         if let Ok(content_type) = content_type.parse() {
             headers.insert(header::CONTENT_TYPE, content_type);
+        }
+        if let Some(accept) = accept.and_then(|accept| accept.parse().ok()) {
+            headers.insert(header::ACCEPT, accept);
         }
         self.exchange(Method::POST, url, headers, body, limit).await
     }

@@ -8,7 +8,7 @@ use http::StatusCode;
 use protocol::configuration::CostType;
 use protocol::time::UtcTime;
 
-use super::REQUEST_TYPE;
+use super::{REQUEST_TYPE, RESPONSE_TYPE};
 use crate::http::Fetcher;
 
 /// Which services are asked, and in what order, by what they cost.
@@ -131,7 +131,9 @@ pub async fn fetch(
     let mut failure = FetchFailure::NoResponder(name());
     let request = Bytes::from(ocsp::request(subject, issuer));
     for url in responder_urls(subject, issuer, trust, strategy) {
-        let reason = match fetcher.post(&url, REQUEST_TYPE, request.clone(), ocsp::MAX_RESPONSE).await {
+        let (body, limit) = (request.clone(), ocsp::MAX_RESPONSE);
+        let answer = fetcher.post_accepting(&url, REQUEST_TYPE, Some(RESPONSE_TYPE), body, limit).await;
+        let reason = match answer {
             Ok(answer) if answer.status == StatusCode::OK => {
                 // Copied, so that what is kept for an hour does not hold a network buffer.
                 let accepted =
