@@ -353,7 +353,7 @@ impl Decoder {
     }
 
     fn fault(&mut self, fault: Fault) -> Event {
-        self.state = State::Done;
+        // A fault in the place of the message may be followed by a signature, which nobody looks at.
         self.faulty = true;
         Event::Fault(fault)
     }

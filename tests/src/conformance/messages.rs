@@ -212,7 +212,7 @@ fn proxy_messages(folder: &Path, report: &mut Cases) {
     for (name, expected) in [
         ("normal.request", "soap, signature"),
         ("ocsp.request", "ocsp, soap, signature"),
-        ("normal-soapfault.request", "fault CODE"),
+        ("normal-soapfault.request", "fault CODE, signature"),
         ("fault-signature.request", "soap, fault CODE"),
         ("extracontent.request", "service_failed.invalid_message"),
         ("invalid-ocsp.request", "service_failed.io_error"),
