@@ -185,6 +185,11 @@ impl LocalCopy {
         self.instances.get(instance)?.get(name)
     }
 
+    /// All files of an instance with their names.
+    pub fn files_of(&self, instance: &str) -> impl Iterator<Item = (&str, &Bytes)> {
+        self.instances.get(instance).into_iter().flatten().map(|(name, bytes)| (name.as_str(), bytes))
+    }
+
     /// The own instance, if the copy says it.
     pub fn own_instance(&self) -> Option<&str> {
         self.own_instance.as_deref()
@@ -224,7 +229,7 @@ impl LocalCopy {
         let mut instances = HashMap::new();
         for identifier in self.instances.keys() {
             let is_own = *identifier == own;
-            match self.instance(identifier, is_own, purpose, &mut problems) {
+            match self.instance(identifier, purpose, &mut problems) {
                 Some(instance) if is_own || is_current(&instance, purpose) => {
                     instances.insert(identifier.clone(), Arc::new(instance));
                 }
@@ -234,14 +239,15 @@ impl LocalCopy {
         Loaded { configuration: GlobalConfiguration { own_instance: own, instances }, problems }
     }
 
-    /// Reads one instance; none when its shared parameters are missing or unreadable.
-    fn instance(
+    /// Reads one instance; none when its shared parameters or its node classes cannot be read.
+    /// Whatever is left out is added to `problems`.
+    pub fn instance(
         &self,
         identifier: &str,
-        is_own: bool,
         purpose: Purpose,
         problems: &mut Vec<(String, ConfigurationError)>,
     ) -> Option<Instance> {
+        let is_own = self.own_instance.as_deref() == Some(identifier);
         let mut failed = |name: &str, error| problems.push((format!("{identifier}/{name}"), error));
         let parse = |name: &str| -> Option<(&Bytes, Metadata)> {
             let bytes = self.file(identifier, name)?;
@@ -279,7 +285,10 @@ impl LocalCopy {
                 Ok(classes) => instance.node_classes = Some(classes),
                 Err(error) => {
                     failed(node_classes::FILE_NAME, error);
-                    return None;
+                    // What cannot be understood may forbid anything. Evidence does not ask for classes.
+                    if purpose != Purpose::Evidence {
+                        return None;
+                    }
                 }
             }
         }

@@ -11,8 +11,7 @@ use crate::digest::Digest;
 use crate::signature::{SignatureAlgorithm, SignatureScheme};
 use crate::time::UtcTime;
 
-use super::ConfigurationError;
-use super::node_classes;
+use super::{ConfigurationError, node_classes, private, shared};
 
 pub use read::SignedDirectory;
 pub use write::{assemble, content};
@@ -63,9 +62,44 @@ pub struct Part {
 }
 
 impl Directory {
-    /// The first part with this content identifier.
-    pub fn part(&self, content_identifier: &str) -> Option<&Part> {
-        self.parts.iter().find(|part| part.content_identifier.as_deref() == Some(content_identifier))
+    /// The part of an instance with this content identifier. A configuration proxy lists several
+    /// instances in one directory (§13).
+    pub fn part(&self, content_identifier: &str, instance: &str) -> Option<&Part> {
+        self.parts
+            .iter()
+            .find(|part| part.is(content_identifier) && part.instance.as_deref() == Some(instance))
+    }
+
+    /// When it was made, as far as the locations of its parts tell: their newest stamp (§4.1). Stamps
+    /// mean nothing to clients but this, that a later one of the same length is the later one.
+    pub fn stamp(&self) -> Option<&str> {
+        let stamps = self.parts.iter().flat_map(|part| part.location.split('/'));
+        stamps.filter(|text| is_stamp(text)).max_by_key(|text| (text.len(), *text))
+    }
+
+    /// Checks the bytes of a part: its digest and, for parameters, the schema of the version and the
+    /// instance (§5.4).
+    ///
+    /// # Errors
+    /// `global_conf_part_downloaded_file_integrity_failure`, `malformed_global_conf`,
+    /// `global_conf_part_invalid_instance_identifier`; node classes that cannot be read.
+    pub fn check_part(&self, part: &Part, bytes: &[u8]) -> Result<(), ConfigurationError> {
+        part.check(bytes)?;
+        let found = if part.is(SHARED_PARAMETERS) {
+            shared::parse(bytes, self.version)?.instance
+        } else if part.is(PRIVATE_PARAMETERS) {
+            private::parse(bytes, self.version)?.instance
+        } else if let (true, Some(instance)) = (part.is(node_classes::CONTENT_IDENTIFIER), &part.instance) {
+            return node_classes::parse(bytes, instance).map(drop);
+        } else {
+            return Ok(());
+        };
+        match &part.instance {
+            Some(expected) if *expected != found => {
+                Err(ConfigurationError::Instance { expected: expected.clone(), found })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -114,6 +148,11 @@ impl Part {
             Err(ConfigurationError::PartDigest(name.chars().take(200).collect()))
         }
     }
+}
+
+/// Whether a path element looks like a stamp of a registry or of a configuration proxy.
+pub fn is_stamp(text: &str) -> bool {
+    (13..=30).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Verifies a signature over configuration: certificate in DER, algorithm, signed octets, value. RSA

@@ -158,7 +158,7 @@ impl<'a> SignedDirectory<'a> {
         let mut names = BTreeSet::new();
         for part in &parts {
             let name = part.local_name()?;
-            if !names.insert(name) {
+            if !names.insert((part.instance.as_deref(), name)) {
                 return Err(ConfigurationError::FileName(name.to_owned()));
             }
         }
