@@ -305,7 +305,7 @@ async fn shared_parameters(running: &Running, version: u8) -> protocol::configur
             Clock::system().now(),
         )
         .expect("verifies");
-    let location = &directory.part("SHARED-PARAMETERS").expect("a part").location;
+    let location = &directory.part("SHARED-PARAMETERS", "CW-TEST").expect("a part").location;
     let part = fetcher.get(&format!("{base}{location}"), None, 1 << 20).await.expect("a part");
     shared::parse(&part.body, version).expect("parses")
 }
