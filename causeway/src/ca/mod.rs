@@ -83,7 +83,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let now = clock.now();
     // Key derivation and the making of keys take their time.
     let opening = tokio::task::spawn_blocking(move || {
-        if folder.exists() {
+        if PilotCa::exists(&folder) {
             PilotCa::open(&folder, pin.text())
         } else {
             PilotCa::create(&folder, pin.text(), &settings, now)

@@ -13,7 +13,7 @@ mod tests;
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ use state::{Index, Revoked};
 
 /// How far before now certificates start, so that a clock that is slightly behind takes them.
 const BACKDATED: Duration = Duration::from_secs(60);
+/// The last file that is written when an authority is made.
+const SETTINGS: &str = "settings.json";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What an authority is made with; kept in its folder.
@@ -103,8 +105,8 @@ pub enum CaError {
     /// Nothing was issued with this serial number.
     #[error("no certificate of this serial number was issued")]
     UnknownSerial,
-    /// The folder holds an authority already.
-    #[error("there is an authority in the folder already")]
+    /// The folder holds an authority already, or something else.
+    #[error("there is something in the folder already")]
     Exists,
     /// A file of the folder does not belong to the others.
     #[error("the folder of the authority is damaged: {0}")]
@@ -139,17 +141,24 @@ pub struct PilotCa {
 }
 
 impl PilotCa {
-    /// Makes an authority in a folder that does not exist yet; its keys are on P-256.
+    /// Whether there is an authority in the folder.
+    pub fn exists(folder: &Path) -> bool {
+        folder.join(SETTINGS).exists()
+    }
+
+    /// Makes an authority in a folder that is empty or does not exist yet; its keys are on P-256.
     ///
     /// Everything is made in a folder beside it and then renamed, so a crash leaves no half of one.
     ///
     /// # Errors
     /// [`CaError::Exists`], and whatever the keys and the folder can fail with.
     pub fn create(folder: &Path, pin: &str, settings: &Settings, now: UtcTime) -> Result<Self, CaError> {
-        if folder.exists() {
+        if folder.exists() && fs::read_dir(folder)?.next().is_some() {
             return Err(CaError::Exists);
         }
-        let beside = folder.with_extension("new");
+        let mut beside = folder.as_os_str().to_owned();
+        beside.push(".new");
+        let beside = PathBuf::from(beside);
         if beside.exists() {
             fs::remove_dir_all(&beside)?;
         }
@@ -202,7 +211,7 @@ impl PilotCa {
             write_atomically(&beside.join(file), certificate.to_pem().as_bytes())?;
         }
         let text = serde_json::to_vec_pretty(settings).map_err(io::Error::from)?;
-        write_atomically(&beside.join("settings.json"), &text)?;
+        write_atomically(&beside.join(SETTINGS), &text)?;
         drop(token);
         fs::rename(&beside, folder)?;
         Self::open(folder, pin)
@@ -213,8 +222,8 @@ impl PilotCa {
     /// # Errors
     /// A wrong PIN, or files that are missing or do not fit together.
     pub fn open(folder: &Path, pin: &str) -> Result<Self, CaError> {
-        let settings = serde_json::from_slice(&fs::read(folder.join("settings.json"))?)
-            .map_err(|error| CaError::Damaged(format!("settings.json: {error}")))?;
+        let settings = serde_json::from_slice(&fs::read(folder.join(SETTINGS))?)
+            .map_err(|error| CaError::Damaged(format!("{SETTINGS}: {error}")))?;
         let token = SoftwareToken::open(&folder.join("keys"), pin)?;
         let signer = |file: &str| -> Result<Signer, CaError> {
             let certificate = Certificate::from_pem(&fs::read_to_string(folder.join(file))?)?;

@@ -258,6 +258,11 @@ fn state_survives() {
         PilotCa::create(&folder, PIN, &Settings::for_instance("CW"), now()),
         Err(CaError::Exists)
     ));
+    let empty = pilot.folder.path().join("empty");
+    std::fs::create_dir(&empty).expect("made");
+    assert!(!PilotCa::exists(&empty));
+    PilotCa::create(&empty, PIN, &Settings::for_instance("CW"), now()).expect("an empty folder will do");
+    assert!(PilotCa::exists(&empty));
     let pilot = pilot.reopen();
     assert_eq!(pilot.ca.status(kept.serial()), CertificateStatus::Good);
     assert_eq!(pilot.ca.status(revoked.serial()), CertificateStatus::Revoked(now(), None));
