@@ -375,3 +375,34 @@ fn recorded_keys_and_certificates_fit() {
         assert!(verify(certificate.public_key(), key.default_algorithm(), DATA, &signature, form), "{name}");
     }
 }
+
+/// Every certificate in the recorded global configurations is read, in text form and in DER.
+#[test]
+fn certificates_of_recorded_configurations_are_read() {
+    use base64::Engine as _;
+    let Some(folder) = causeway_tests::conformance::vectors() else {
+        eprintln!("NOT RUN: the vectors are not there");
+        return;
+    };
+    let mut folders = vec![folder];
+    let mut read = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("reads") {
+            let path = entry.expect("reads").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let Ok(text) = std::fs::read_to_string(&path) else { continue };
+            for element in text.split("<cert>").skip(1) {
+                let base64: String =
+                    element.split('<').next().unwrap_or_default().split_whitespace().collect();
+                let bytes = base64::engine::general_purpose::STANDARD.decode(base64).expect("base64");
+                let certificate = Certificate::from_pem_or_der(&bytes);
+                assert!(certificate.is_ok(), "{}: {certificate:?}", path.display());
+                read += 1;
+            }
+        }
+    }
+    assert!(read > 100, "only {read} certificates");
+}
