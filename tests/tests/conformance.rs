@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use causeway_tests::conformance::{Cases, globalconf, live, messages, recordings, vectors};
+use causeway_tests::conformance::{
+    Cases, evidence, globalconf, live, messages, recordings, subjects, vectors,
+};
 
 #[track_caller]
 fn check(area: &str, folder: Option<std::path::PathBuf>, cases: impl FnOnce(&Path) -> Cases) {
@@ -37,4 +39,14 @@ fn global_configuration_agrees() {
 #[test]
 fn recordings_agree() {
     check("live", recordings(), live::cases);
+}
+
+#[test]
+fn evidence_agrees() {
+    check("evidence", vectors(), evidence::cases);
+}
+
+#[test]
+fn certificate_subjects_agree() {
+    check("certificate subjects", vectors(), subjects::cases);
 }

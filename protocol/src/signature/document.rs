@@ -21,7 +21,7 @@ use crate::xml::{
 pub(super) const LIMITS: Limits = Limits { octets: 1 << 20, depth: 32, nodes: 20_000, attributes: 64 };
 
 /// Namespaces of the wrapper, current and before 2015.
-const ASIC_NAMESPACES: [&str; 2] = ["http://uri.etsi.org/02918/v1.2.1#", "http://uri.etsi.org/2918/v1.1.1#"];
+const ASIC_NAMESPACES: [&str; 2] = ["http://uri.etsi.org/02918/v1.2.1#", "http://uri.etsi.org/02918/v1.1.1#"];
 
 /// A signature document, parsed; nothing in it is believed yet.
 #[derive(Clone, Debug)]
