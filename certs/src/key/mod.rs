@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 pub use identifier::{
     algorithm_identifier, algorithm_of_identifier, digest_identifier, digest_of_identifier,
 };
-pub use verify::{VerifyingKey, verify};
+pub use verify::{VerifyingKey, verify, verify_archived};
 
 pub(crate) use identifier::oid;
 

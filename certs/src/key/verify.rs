@@ -38,6 +38,31 @@ pub fn verify(
     VerifyingKey::from_spki(spki_der).is_some_and(|key| key.verify(algorithm, octets, signature, form))
 }
 
+/// As [`verify`], for a key that a global configuration names and evidence that may be old: RSA keys of
+/// 1024 bits and more verify too. Time-stamping authorities of the first decade had such keys.
+pub fn verify_archived(
+    spki_der: &[u8],
+    algorithm: SignatureAlgorithm,
+    octets: &[u8],
+    signature: &[u8],
+    form: SignatureForm,
+) -> bool {
+    let Some(key) = VerifyingKey::from_spki(spki_der) else { return false };
+    let short = match (key.kind, algorithm.scheme, algorithm.digest) {
+        (PublicKind::Rsa, SignatureScheme::RsaPkcs1, DigestAlgorithm::Sha1) => {
+            &aws::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY
+        }
+        (PublicKind::Rsa, SignatureScheme::RsaPkcs1, DigestAlgorithm::Sha256) => {
+            &aws::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY
+        }
+        (PublicKind::Rsa, SignatureScheme::RsaPkcs1, DigestAlgorithm::Sha512) => {
+            &aws::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY
+        }
+        _ => return key.verify(algorithm, octets, signature, form),
+    };
+    aws::UnparsedPublicKey::new(short, key.bits).verify(octets, signature).is_ok()
+}
+
 impl<'a> VerifyingKey<'a> {
     /// The key of a `SubjectPublicKeyInfo` in DER, if it is RSA or on P-256, P-384 or P-521.
     pub fn from_spki(der: &'a [u8]) -> Option<Self> {

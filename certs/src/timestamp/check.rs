@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use protocol::digest::Digest;
 use protocol::fault::{self, Fault};
+use protocol::signature::SignatureAlgorithm;
 use protocol::time::UtcTime;
 
 use super::code;
@@ -15,6 +16,9 @@ use crate::trust::TrustStore;
 
 /// How far the time of a fresh token may lie from our clock.
 const TOLERANCE: Duration = Duration::from_secs(300);
+
+/// How the signature of a token is verified: as of today, or as evidence that may be old.
+type Verifier = fn(&[u8], SignatureAlgorithm, &[u8], &[u8], SignatureForm) -> bool;
 
 /// A time-stamp that a service just gave, ready to be stored.
 #[derive(Clone, Debug)]
@@ -38,7 +42,7 @@ pub fn accept(
     now: UtcTime,
 ) -> Result<Accepted, Fault> {
     let token = TimestampToken::from_response(response, imprint)?;
-    let signer = token.verify(trust)?;
+    let signer = token.verify(trust, key::verify)?;
     let invalid = |text: &str| Fault::new(code::VALIDATION_FAILED, text);
     let certificate = token.attributes.certificate.as_ref();
     if certificate.is_none_or(|digest| digest.algorithm().digest(signer.der()) != *digest) {
@@ -71,12 +75,12 @@ impl TimestampToken {
                 "the time-stamp is over other octets than these",
             ));
         }
-        self.verify(trust)?;
+        self.verify(trust, key::verify_archived)?;
         Ok(self.time())
     }
 
     /// Steps 2 to 4: the approved certificate that signed the token.
-    fn verify<'a>(&self, trust: &'a TrustStore) -> Result<&'a Certificate, Fault> {
+    fn verify<'a>(&self, trust: &'a TrustStore, verifies: Verifier) -> Result<&'a Certificate, Fault> {
         let candidates = trust.timestamping_authorities();
         if candidates.is_empty() {
             return Err(Fault::new(code::NO_PROVIDER, "no time-stamping service is approved"));
@@ -90,7 +94,7 @@ impl TimestampToken {
             if !self.is_signed_in_the_name_of(candidate) {
                 continue;
             }
-            match self.verify_with(candidate) {
+            match self.verify_with(candidate, verifies) {
                 Ok(()) => return Ok(candidate),
                 Err(text) => fault = Fault::new(code::VERIFICATION_FAILED, text),
             }
@@ -107,7 +111,7 @@ impl TimestampToken {
         }
     }
 
-    fn verify_with(&self, candidate: &Certificate) -> Result<(), &'static str> {
+    fn verify_with(&self, candidate: &Certificate, verifies: Verifier) -> Result<(), &'static str> {
         if self.attributes.content_type != Some(TST_INFO) {
             return Err("the signed content type is not that of a time-stamp");
         }
@@ -118,7 +122,7 @@ impl TimestampToken {
             return Err("the signing time lies outside the validity of the signer's certificate");
         }
         let algorithm = self.algorithm.ok_or("the signature algorithm is not accepted")?;
-        key::verify(candidate.public_key(), algorithm, &self.signed, &self.signature, SignatureForm::Der)
+        verifies(candidate.public_key(), algorithm, &self.signed, &self.signature, SignatureForm::Der)
             .then_some(())
             .ok_or("the signature of the time-stamp does not verify")
     }

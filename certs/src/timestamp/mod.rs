@@ -3,6 +3,7 @@
 //! A token is believed only when its signer is an approved time-stamping service of the global
 //! configuration; certificates inside a token are never trusted.
 
+mod ber;
 mod check;
 mod token;
 

@@ -7,10 +7,10 @@ use protocol::fault::{Fault, code};
 use protocol::signature::SignatureAlgorithm;
 use protocol::time::UtcTime;
 
-use super::{MAX_RESPONSE, read_imprint, share};
+use super::{MAX_RESPONSE, ber, read_imprint, share};
 use crate::asn1::{
-    INTEGER, Malformed, OCTET_STRING, Reader, SEQUENCE, SET, context, context_value, oid, read_digest,
-    read_signature, sequence, set_of, time, tlv,
+    INTEGER, Malformed, OBJECT_IDENTIFIER, OCTET_STRING, Reader, SEQUENCE, SET, context, context_value, oid,
+    read_digest, read_signature, sequence, set_of, time, tlv,
 };
 use crate::certificate::DistinguishedName;
 
@@ -61,12 +61,15 @@ pub(super) struct Attributes {
 }
 
 impl TimestampToken {
-    /// Reads a token of at most 256 KiB.
+    /// Reads a token of at most 256 KiB. Old ones may be in BER; what is kept is DER.
     ///
     /// # Errors
     /// `malformed_signature` when the octets are no token with exactly one signer.
     pub fn parse(der: impl Into<Bytes>) -> Result<Self, Fault> {
-        let der = der.into();
+        let mut der = der.into();
+        if ber::is_indefinite(&der) && der.len() <= MAX_RESPONSE {
+            der = Bytes::from(ber::definite(&der).unwrap_or_default());
+        }
         read(&der).map_err(|error| Fault::new(code::MALFORMED_SIGNATURE, format!("time-stamp: {error}")))
     }
 
@@ -176,7 +179,7 @@ fn read(der: &Bytes) -> Result<TimestampToken, Malformed> {
 
     let mut stamp = Reader::whole(info, SEQUENCE)?;
     stamp.small_integer()?; // version
-    stamp.oid()?; // policy: any
+    stamp.expect(OBJECT_IDENTIFIER)?; // policy: any
     let imprint = read_imprint(&stamp.sequence()?)?;
     stamp.expect(INTEGER)?; // serial number
     let time = stamp.generalized_time()?;
