@@ -35,12 +35,35 @@ pub fn timestamp_batch(leaves: &[Digest]) -> Batch {
     build(&inputs, TIMESTAMP_CHAIN, |_| SIGNATURES.to_owned())
 }
 
+/// The chain result of [`timestamp_batch`] alone, when the chains are made later, one at a time.
+pub fn timestamp_result(leaves: &[Digest]) -> Bytes {
+    let inputs: Vec<&[Digest]> = leaves.iter().map(std::slice::from_ref).collect();
+    let (algorithm, _, tree) = grow(&inputs);
+    Bytes::from(Writer { algorithm, part_name: &|_| SIGNATURES.to_owned() }.result(TIMESTAMP_CHAIN, &tree.root()))
+}
+
+/// The chain of one leaf of [`timestamp_batch`]; none if there is no such leaf.
+pub fn timestamp_chain(leaves: &[Digest], position: usize) -> Option<Bytes> {
+    let inputs: Vec<&[Digest]> = leaves.iter().map(std::slice::from_ref).collect();
+    let (algorithm, grown, tree) = grow(&inputs);
+    let writer = Writer { algorithm, part_name: &|_| SIGNATURES.to_owned() };
+    (position < grown.len()).then(|| Bytes::from(writer.chain(&tree, &grown, position)))
+}
+
 fn build(inputs: &[&[Digest]], chain_name: &str, part_name: impl Fn(usize) -> String) -> Batch {
+    let (algorithm, leaves, tree) = grow(inputs);
+    let writer = Writer { algorithm, part_name: &part_name };
+    let documents = (0..leaves.len()).map(|leaf| Bytes::from(writer.chain(&tree, &leaves, leaf))).collect();
+    Batch { result: Bytes::from(writer.result(chain_name, &tree.root())), chains: documents }
+}
+
+/// The digest algorithm of a batch, its leaves and the tree over them.
+fn grow<'a>(inputs: &[&'a [Digest]]) -> (DigestAlgorithm, Vec<Leaf<'a>>, Tree) {
     let algorithm =
         inputs.iter().copied().flatten().next().map_or(DigestAlgorithm::Sha512, Digest::algorithm);
     // A tree of one leaf has no inner step that could hold the leaf, so the leaf becomes one.
     let lone = inputs.len() == 1;
-    let leaves: Vec<Leaf<'_>> = inputs
+    let leaves: Vec<Leaf<'a>> = inputs
         .iter()
         .map(|parts| match parts {
             [part] if !lone => Leaf { parts, digest: *part, has_step: false },
@@ -48,9 +71,7 @@ fn build(inputs: &[&[Digest]], chain_name: &str, part_name: impl Fn(usize) -> St
         })
         .collect();
     let tree = Tree::over(algorithm, &leaves);
-    let writer = Writer { algorithm, part_name: &part_name };
-    let documents = (0..leaves.len()).map(|leaf| Bytes::from(writer.chain(&tree, &leaves, leaf))).collect();
-    Batch { result: Bytes::from(writer.result(chain_name, &tree.root())), chains: documents }
+    (algorithm, leaves, tree)
 }
 
 struct Leaf<'a> {

@@ -10,7 +10,7 @@ mod step;
 mod tests;
 mod verify;
 
-pub use build::{Batch, signature_batch, timestamp_batch};
+pub use build::{Batch, signature_batch, timestamp_batch, timestamp_chain, timestamp_result};
 pub use verify::{CoveredPart, RequiredInput, Rules, Source, verify};
 
 /// Namespace of chain documents; the prefix is free.
