@@ -39,7 +39,9 @@ pub fn timestamp_batch(leaves: &[Digest]) -> Batch {
 pub fn timestamp_result(leaves: &[Digest]) -> Bytes {
     let inputs: Vec<&[Digest]> = leaves.iter().map(std::slice::from_ref).collect();
     let (algorithm, _, tree) = grow(&inputs);
-    Bytes::from(Writer { algorithm, part_name: &|_| SIGNATURES.to_owned() }.result(TIMESTAMP_CHAIN, &tree.root()))
+    Bytes::from(
+        Writer { algorithm, part_name: &|_| SIGNATURES.to_owned() }.result(TIMESTAMP_CHAIN, &tree.root()),
+    )
 }
 
 /// The chain of one leaf of [`timestamp_batch`]; none if there is no such leaf.

@@ -13,6 +13,7 @@
 mod bodies;
 mod checkpoint;
 mod committer;
+mod containers;
 mod format;
 mod index;
 pub mod merkle;
@@ -20,11 +21,14 @@ mod reader;
 mod record;
 mod recovery;
 mod segment;
+mod service;
 mod shared;
 mod space;
 mod storage;
 mod switches;
+mod timestamping;
 mod tree;
+mod verify;
 mod writer;
 
 #[cfg(test)]
@@ -34,22 +38,29 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use gateway::clock::Clock;
-use gateway::ports::{LogEntry, LogError, LogPosition, LoggedBody};
+use gateway::ports::{
+    BoxFuture, ContainerError, ContainerQuery, LogEntry, LogError, LogPosition, LoggedBody, NamedContainer,
+};
 use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::sync::watch;
 
 use bodies::{Copier, Source};
 use committer::{Queue, Work};
 use record::{KeptBody, Prepared};
-use shared::Shared;
 use storage::{Disk, Storage};
+use timestamping::Stamper;
 use writer::WriterSettings;
 
 pub use checkpoint::{Checkpoint, CheckpointError, LogKey};
-pub use reader::{Filter, Reader, StoredRecord, Summary};
+pub use containers::ExportError;
+pub use reader::{BodyReader, Filter, Reader, StoredRecord, Summary};
 pub use record::{BodyForm, Details, StampRecord};
 pub use recovery::OpenError;
 pub use segment::ReadError;
+pub use service::ApprovedServices;
 pub use switches::{BodySettings, Oversize};
+pub use timestamping::{StampError, TimestampError, TimestampSettings, Timestamper};
+pub use verify::{CheckpointKey, VerifyReport};
 
 /// Settings of the log.
 #[derive(Clone)]
@@ -66,6 +77,8 @@ pub struct Settings {
     pub inline_body_limit: u64,
     /// Which bodies are logged.
     pub bodies: BodySettings,
+    /// How and when signatures are time-stamped.
+    pub timestamps: TimestampSettings,
     /// Name of the log in its checkpoints; none: `causeway-message-log/` and its random id.
     pub origin: Option<String>,
     /// Signs checkpoints.
@@ -82,6 +95,7 @@ impl Settings {
             max_bytes: None,
             inline_body_limit: 256 << 10,
             bodies: BodySettings::default(),
+            timestamps: TimestampSettings::default(),
             origin: None,
             key: None,
         }
@@ -91,10 +105,9 @@ impl Settings {
 /// A log that is open for writing. Dropping it writes what waits and stops its threads.
 pub struct MessageLog {
     queue: Arc<Queue>,
-    shared: Arc<Shared>,
+    stamper: Arc<Stamper>,
     copier: Copier,
     bodies: BodySettings,
-    folder: PathBuf,
     thread: Option<std::thread::JoinHandle<()>>,
     /// Tells other processes that this one writes.
     _lock: std::fs::File,
@@ -105,11 +118,20 @@ impl MessageLog {
     ///
     /// # Errors
     /// [`OpenError`]; a log that cannot be written for lack of room opens, and refuses records.
-    pub fn open(settings: Settings, clock: Clock) -> Result<Self, OpenError> {
-        Self::open_on(settings, clock, Arc::new(Disk))
+    pub fn open(
+        settings: Settings,
+        clock: Clock,
+        timestamper: Arc<dyn Timestamper>,
+    ) -> Result<Self, OpenError> {
+        Self::open_on(settings, clock, timestamper, Arc::new(Disk))
     }
 
-    fn open_on(settings: Settings, clock: Clock, storage: Arc<dyn Storage>) -> Result<Self, OpenError> {
+    fn open_on(
+        settings: Settings,
+        clock: Clock,
+        timestamper: Arc<dyn Timestamper>,
+        storage: Arc<dyn Storage>,
+    ) -> Result<Self, OpenError> {
         let folder = settings.folder.clone();
         let writer = WriterSettings {
             folder: folder.clone(),
@@ -126,15 +148,23 @@ impl MessageLog {
         let copier = Copier::start(storage, opened.space, &folder, settings.inline_body_limit)?;
         let queue = Arc::new(Queue::default());
         let thread = Some(committer::start(Arc::clone(&queue), opened.writer)?);
-        Ok(Self {
-            queue,
-            shared: opened.shared,
-            copier,
-            bodies: settings.bodies,
-            folder,
-            thread,
-            _lock: opened.lock,
-        })
+        let parts = (Arc::clone(&queue), opened.shared);
+        let stamper = Arc::new(Stamper::new(parts, timestamper, settings.timestamps, clock, folder));
+        Ok(Self { queue, stamper, copier, bodies: settings.bodies, thread, _lock: opened.lock })
+    }
+
+    /// Time-stamps on schedule until told to stop. Somebody must run this for as long as the log is open.
+    pub fn run_timestamping(&self, stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + 'static {
+        let stamper = Arc::clone(&self.stamper);
+        async move { stamper.run(stop).await }
+    }
+
+    /// Time-stamps what waits now, at most as many documents as one token may cover. Gives their number.
+    ///
+    /// # Errors
+    /// [`StampError`].
+    pub async fn timestamp_waiting(&self) -> Result<usize, StampError> {
+        self.stamper.stamp_batch(self.stamper.settings.records_limit.max(1)).await
     }
 
     /// A view of the log as it is now.
@@ -142,7 +172,7 @@ impl MessageLog {
     /// # Errors
     /// The folder cannot be read.
     pub fn reader(&self) -> Result<Reader, ReadError> {
-        Reader::beside_writer(&self.folder, self.shared.current())
+        self.stamper.reader()
     }
 
     /// Makes one message durable.
@@ -229,6 +259,30 @@ impl MessageLog {
             KeptBody::Inline(_) | KeptBody::None => BodyForm::Inline,
         };
         Ok(kept)
+    }
+}
+
+impl gateway::ports::MessageLog for MessageLog {
+    fn append(&self, entry: LogEntry, timestamp_now: bool) -> BoxFuture<'_, Result<LogPosition, LogError>> {
+        Box::pin(async move {
+            let now = timestamp_now || self.stamper.settings.immediately;
+            self.stamper.check(now)?;
+            let position = self.write(entry).await?;
+            if now {
+                self.stamper.stamp_record(position.0).await.map_err(|error| match error {
+                    StampError::Log(error) => error,
+                    other => LogError::Timestamp(other.to_string()),
+                })?;
+            }
+            Ok(position)
+        })
+    }
+
+    fn containers<'a>(
+        &'a self,
+        query: ContainerQuery<'a>,
+    ) -> BoxFuture<'a, Result<Vec<NamedContainer>, ContainerError>> {
+        Box::pin(containers::find(&self.stamper, query))
     }
 }
 

@@ -286,6 +286,11 @@ impl SharedSignature {
         })
     }
 
+    /// Digests of document and chain result.
+    pub(super) fn digests(&self) -> (Long, Long) {
+        (self.document_digest, self.result_digest)
+    }
+
     /// Payload of the signature frame.
     pub(super) fn encode(&self, to: &mut Vec<u8>) {
         to.extend_from_slice(&self.document_digest);
@@ -355,8 +360,14 @@ impl Prepared {
             KeptBody::OwnFile { digest, .. } => *digest,
         };
         let chain = entry.signed.hash_chain.clone();
-        let commitment =
-            commitment(&salt, &encoded, &message, &kept, &signature, chain.as_deref().unwrap_or_default());
+        let commitment = commitment(
+            &salt,
+            &encoded,
+            &message,
+            &kept,
+            &signature.digests(),
+            chain.as_deref().unwrap_or_default(),
+        );
         Some(Self {
             time: entry.time.millis(),
             details: encoded,
@@ -414,7 +425,7 @@ fn commitment(
     details: &[u8],
     message: &[u8],
     body: &Hash,
-    signature: &SharedSignature,
+    signature: &(Long, Long),
     chain: &[u8],
 ) -> Hash {
     digest(&[
@@ -422,8 +433,8 @@ fn commitment(
         &digest(&[details]),
         &digest(&[message]),
         body,
-        &signature.document_digest,
-        &signature.result_digest,
+        &signature.0,
+        &signature.1,
         &digest(&[chain]),
     ])
 }
@@ -468,7 +479,7 @@ impl StoredMessage {
 
     /// The commitment of this content. The octets of a body in its own file are checked by whoever
     /// reads them.
-    pub(super) fn commitment(&self, signature: &SharedSignature) -> Hash {
+    pub(super) fn commitment(&self, signature: &(Long, Long)) -> Hash {
         let body = match &self.body {
             StoredBody::None => digest(&[]),
             StoredBody::Inline(bytes) => digest(&[bytes]),

@@ -30,6 +30,11 @@ pub(super) struct StampState {
 }
 
 impl StampState {
+    /// Whether a signature has a time-stamp.
+    pub(super) fn is_stamped(&self, sequence: u64) -> bool {
+        sequence < self.cursor || self.singles.contains(&sequence)
+    }
+
     /// Takes a durable time-stamp into account.
     pub(super) fn note(&mut self, from: u64, until: u64, batch: bool) {
         if batch || from <= self.cursor {

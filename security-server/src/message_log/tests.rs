@@ -8,6 +8,9 @@ use protocol::time::UtcTime;
 use super::*;
 
 mod failures;
+mod stamps;
+
+pub(super) use stamps::Service;
 
 /// Runs a future on a runtime of this thread.
 pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
@@ -44,7 +47,7 @@ pub(super) fn settings(folder: &std::path::Path) -> Settings {
 }
 
 pub(super) fn open(folder: &std::path::Path) -> MessageLog {
-    MessageLog::open(settings(folder), Clock::system()).unwrap()
+    MessageLog::open(settings(folder), Clock::system(), Arc::new(Service::default())).unwrap()
 }
 
 #[track_caller]

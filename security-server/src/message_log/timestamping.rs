@@ -4,22 +4,25 @@
 //! What is stamped are signature documents, not messages: all messages of a batch signature share one
 //! document, and one time-stamp of it covers them all.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use gateway::clock::Clock;
 use gateway::ports::{BoxFuture, LogError};
 use protocol::digest::{Digest, DigestAlgorithm};
-use protocol::hash_chain::timestamp_batch;
+use protocol::hash_chain::timestamp_result;
 use protocol::signature::{Rules, SignatureDocument};
 use protocol::time::UtcTime;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 
 use super::committer::{Queue, Work};
+use super::format::FrameKind;
 use super::index::SignatureEntry;
 use super::reader::Reader;
-use super::record::{SharedSignature, StampRecord};
+use super::record::{Long, SharedSignature, StampRecord, StoredMessage};
 use super::segment::{ReadError, Segment};
 use super::shared::Shared;
 
@@ -76,6 +79,9 @@ struct Waiting {
     segment: Arc<Segment>,
 }
 
+/// Stamps that are being had at once, by the sequence of their signature.
+type Running = HashMap<u64, Arc<OnceCell<()>>>;
+
 /// Stamps what is in the log.
 pub(super) struct Stamper {
     pub(super) queue: Arc<Queue>,
@@ -83,6 +89,8 @@ pub(super) struct Stamper {
     pub(super) service: Arc<dyn Timestamper>,
     pub(super) settings: TimestampSettings,
     pub(super) clock: Clock,
+    pub(super) folder: PathBuf,
+    running: Mutex<Running>,
 }
 
 /// Why a run of the stamper failed.
@@ -103,6 +111,21 @@ pub enum StampError {
 }
 
 impl Stamper {
+    pub(super) fn new(
+        (queue, shared): (Arc<Queue>, Arc<Shared>),
+        service: Arc<dyn Timestamper>,
+        settings: TimestampSettings,
+        clock: Clock,
+        folder: PathBuf,
+    ) -> Self {
+        Self { queue, shared, service, settings, clock, folder, running: Mutex::default() }
+    }
+
+    /// A view of the log as it is now.
+    pub(super) fn reader(&self) -> Result<Reader, ReadError> {
+        Reader::beside_writer(&self.folder, self.shared.current())
+    }
+
     /// Whether messages may be logged, as far as time-stamping is concerned (§6.4).
     ///
     /// The time of the first failure is that of the oldest signature without stamp plus the interval in
@@ -128,7 +151,7 @@ impl Stamper {
     }
 
     /// Stamps on schedule until told to stop.
-    pub(super) async fn run(&self, reader: impl Fn() -> Result<Reader, ReadError>, mut stop: watch::Receiver<bool>) {
+    pub(super) async fn run(&self, mut stop: watch::Receiver<bool>) {
         let mut pause = FIRST;
         let mut limit = self.settings.records_limit.max(1);
         loop {
@@ -138,7 +161,7 @@ impl Stamper {
             }
             let outcome = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
-                outcome = self.stamp_batch(&reader, limit) => outcome,
+                outcome = self.stamp_batch(limit) => outcome,
             };
             match outcome {
                 Ok(stamped) => {
@@ -163,15 +186,11 @@ impl Stamper {
     }
 
     /// Stamps the oldest signatures that wait, at most `limit`. Gives their number.
-    pub(super) async fn stamp_batch(
-        &self,
-        reader: impl Fn() -> Result<Reader, ReadError>,
-        limit: usize,
-    ) -> Result<usize, StampError> {
+    pub(super) async fn stamp_batch(&self, limit: usize) -> Result<usize, StampError> {
         let groups = self.shared.stamps().groups;
-        let result = self.stamp_waiting(&reader()?, limit).await;
+        let result = self.stamp_waiting(&self.reader()?, limit).await;
         let oldest = match &result {
-            Ok(_) => self.waiting(&reader()?, 1)?.first().map(|waiting| waiting.entry.time),
+            Ok(_) => self.waiting(&self.reader()?, 1)?.first().map(|waiting| waiting.entry.time),
             Err(_) => None,
         };
         let mut stamps = self.shared.stamps();
@@ -192,12 +211,13 @@ impl Stamper {
                     .iter()
                     .filter_map(|waiting| Digest::new(DigestAlgorithm::Sha512, &waiting.entry.digest))
                     .collect();
-                let batch = timestamp_batch(&leaves);
-                let token = self.service.timestamp(DigestAlgorithm::Sha512.digest(&batch.result)).await?;
+                let result = timestamp_result(&leaves);
+                let token = self.service.timestamp(DigestAlgorithm::Sha512.digest(&result)).await?;
                 let from = self.shared.stamped_until();
                 let until = many.last().map_or(from, |waiting| waiting.entry.sequence + 1);
-                let leaves = many.iter().map(|waiting| (waiting.entry.sequence, waiting.entry.digest)).collect();
-                self.store(StampRecord { token, result: Some(batch.result), from, until, leaves }).await?;
+                let leaves =
+                    many.iter().map(|waiting| (waiting.entry.sequence, waiting.entry.digest)).collect();
+                self.store(StampRecord { token, result: Some(result), from, until, leaves }).await?;
             }
         }
         Ok(waiting.len())
@@ -209,7 +229,8 @@ impl Stamper {
         let state = self.shared.stamps().clone();
         let mut found = Vec::new();
         let mut past = None;
-        let start = reader.segment_of(state.cursor)?.map_or(*reader.numbers().start(), |segment| segment.number());
+        let start =
+            reader.segment_of(state.cursor)?.map_or(*reader.numbers().start(), |segment| segment.number());
         'segments: for number in start..=*reader.numbers().end() {
             let segment = reader.segment(number)?;
             for entry in segment.signatures()? {
@@ -244,13 +265,51 @@ impl Stamper {
         self.stamp_document(waiting.entry.sequence, waiting.entry.digest, signature.document).await
     }
 
-    /// Stamps the signature that stands before the record `sequence`.
-    pub(super) async fn stamp_document(
-        &self,
-        sequence: u64,
-        digest: [u8; 64],
-        document: Bytes,
-    ) -> Result<(), StampError> {
+    /// Stamps the signature of a record now, unless it has a stamp. Those who ask for the same signature
+    /// at the same time share one request.
+    pub(super) async fn stamp_record(&self, sequence: u64) -> Result<(), StampError> {
+        let Some(waiting) = self.signature_of(sequence)? else { return Ok(()) };
+        let key = waiting.entry.sequence;
+        let cell = Arc::clone(self.running().entry(key).or_default());
+        let result = cell
+            .get_or_try_init(|| async {
+                if self.shared.stamps().is_stamped(key) {
+                    return Ok(());
+                }
+                self.stamp_single(&waiting).await
+            })
+            .await
+            .map(|()| ());
+        self.running().remove(&key);
+        result
+    }
+
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The signature of a message record.
+    fn signature_of(&self, sequence: u64) -> Result<Option<Waiting>, ReadError> {
+        let reader = self.reader()?;
+        let Some(segment) = reader.segment_of(sequence)? else { return Ok(None) };
+        let Some(entry) = segment.entry(sequence - segment.first_sequence())? else { return Ok(None) };
+        if entry.kind != FrameKind::Message {
+            return Ok(None);
+        }
+        let (_, payload) = segment.frame(u64::from(entry.offset))?;
+        let Some(offset) = StoredMessage::decode(&payload).map(|message| message.signature) else {
+            return Err(segment.damaged(u64::from(entry.offset), "message record"));
+        };
+        let header = segment.frame_header(u64::from(offset))?;
+        let (_, payload) = segment.frame(u64::from(offset))?;
+        let digest = payload.get(..64).and_then(|digest| digest.try_into().ok());
+        let digest = digest.ok_or_else(|| segment.damaged(u64::from(offset), "signature"))?;
+        let entry = SignatureEntry { sequence: header.sequence, time: header.time, offset, digest };
+        Ok(Some(Waiting { entry, segment }))
+    }
+
+    /// Stamps a signature document over the value of its signature.
+    async fn stamp_document(&self, sequence: u64, digest: Long, document: Bytes) -> Result<(), StampError> {
         let document = SignatureDocument::parse(document, Rules::Message)
             .map_err(|fault| StampError::Signature(fault.to_string()))?;
         let imprint = DigestAlgorithm::Sha512.digest(document.value());

@@ -469,7 +469,7 @@ impl Group {
         };
         let (offset, leaf) = match &pending.work {
             Work::Message(message) => {
-                let key = (message.signature.document_digest, message.signature.result_digest);
+                let key = message.signature.digests();
                 let signature = match active.signatures.get(&key) {
                     Some(offset) => *offset,
                     None => {

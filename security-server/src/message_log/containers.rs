@@ -1,0 +1,185 @@
+//! Evidence containers of logged messages (signatures and evidence §4.1, §4.3).
+
+use std::fs::File;
+use std::io::{Cursor, Read, Seek, Write};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gateway::ports::{ContainerError, ContainerQuery, Direction, LogError, NamedContainer};
+use protocol::container::{Attachment, ContainerParts, ContainerTimestamp, WriteError, file_name, write_to};
+use protocol::digest::{Digest, DigestAlgorithm};
+use protocol::fault::Fault;
+use protocol::hash_chain::timestamp_chain;
+use protocol::signature::insert_timestamp;
+
+use super::reader::{BodyReader, Filter, Reader, StoredRecord, stamp};
+use super::record::StampRecord;
+use super::segment::ReadError;
+use super::timestamping::{StampError, Stamper};
+
+/// Why a record could not be exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The log could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// There is no message record of this number.
+    #[error("there is no message with this number")]
+    NoMessage,
+    /// Its signature waits for a time-stamp.
+    #[error("the message signature has not been time-stamped yet")]
+    NotTimestamped,
+    /// The time-stamp does not fit the signature.
+    #[error("the stored time-stamp cannot be used: {0}")]
+    Timestamp(String),
+    /// The container could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl From<Fault> for ExportError {
+    fn from(fault: Fault) -> Self {
+        Self::Timestamp(fault.to_string())
+    }
+}
+
+/// The containers of a message id that belong to an owner, oldest first.
+pub(super) async fn find(
+    stamper: &Arc<Stamper>,
+    query: ContainerQuery<'_>,
+) -> Result<Vec<NamedContainer>, ContainerError> {
+    let unavailable =
+        |error: &dyn std::fmt::Display| ContainerError::Log(LogError::Unavailable(error.to_string()));
+    let filter = Filter {
+        message_id: Some(query.message_id.to_owned()),
+        direction: query.direction,
+        ..Filter::default()
+    };
+    let owner = query.owner.clone();
+    let looking = Arc::clone(stamper);
+    let found = blocking(move || {
+        let reader = looking.reader()?;
+        let found = reader
+            .list(filter)
+            .filter(|found| found.as_ref().map_or(true, |summary| *summary.details.owner() == owner));
+        found.map(|found| found.map(|summary| summary.sequence)).collect::<Result<Vec<u64>, ReadError>>()
+    })
+    .await
+    .map_err(|error| unavailable(&error))?;
+    if found.is_empty() {
+        return Err(ContainerError::NotFound);
+    }
+    let mut containers = Vec::with_capacity(found.len());
+    for sequence in found {
+        if query.force {
+            stamper.stamp_record(sequence).await.map_err(|error| match error {
+                StampError::Log(error) => ContainerError::Log(error),
+                other => ContainerError::Log(LogError::Timestamp(other.to_string())),
+            })?;
+        }
+        let exporting = Arc::clone(stamper);
+        let container = blocking(move || {
+            // A new view: the time-stamp may stand in a segment that was begun meanwhile.
+            let reader = exporting.reader()?;
+            let record = reader.show(sequence)?.ok_or(ExportError::NoMessage)?;
+            let mut bytes = Cursor::new(Vec::new());
+            reader.export_record(&record, &mut bytes)?;
+            Ok(NamedContainer { name: record.file_name(), bytes: bytes.into_inner().into() })
+        });
+        containers.push(container.await.map_err(|error: ExportError| match error {
+            ExportError::NotTimestamped => ContainerError::NotTimestamped,
+            other => unavailable(&other),
+        })?);
+    }
+    Ok(containers)
+}
+
+/// Runs what waits for the disk or compresses, beside the runtime if there is one.
+async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<ReadError> + Send + 'static,
+{
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return work() };
+    runtime.spawn_blocking(work).await.unwrap_or_else(|error| {
+        let error = std::io::Error::other(error);
+        Err(ReadError::Io { path: "the message log".to_owned(), error }.into())
+    })
+}
+
+impl Reader {
+    /// The time-stamp of a signature, which is named by the first record that has it.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn stamp_of(&self, signature_sequence: u64) -> Result<Option<StampRecord>, ReadError> {
+        let Some(first) = self.segment_of(signature_sequence)? else { return Ok(None) };
+        // A time-stamp stands behind what it stamps, mostly in the same segment or the next.
+        for number in first.number()..=*self.numbers().end() {
+            let segment = self.segment(number)?;
+            for entry in segment.stamps()?.iter().filter(|entry| entry.covers(signature_sequence)) {
+                let found = stamp(&segment, u64::from(entry.offset))?;
+                if found.leaves.iter().any(|(sequence, _)| *sequence == signature_sequence) {
+                    return Ok(Some(found));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes the container of a message record.
+    ///
+    /// # Errors
+    /// [`ExportError`].
+    pub fn export(&self, sequence: u64, to: impl Write + Seek) -> Result<(), ExportError> {
+        let record = self.show(sequence)?.ok_or(ExportError::NoMessage)?;
+        self.export_record(&record, to)
+    }
+
+    pub(super) fn export_record(
+        &self,
+        record: &StoredRecord,
+        to: impl Write + Seek,
+    ) -> Result<(), ExportError> {
+        let stamp = self.stamp_of(record.signature_sequence)?.ok_or(ExportError::NotTimestamped)?;
+        let (signature, timestamp) = match stamp.result {
+            None => (insert_timestamp(&record.signature, &stamp.token)?, ContainerTimestamp::InSignature),
+            Some(hash_chain_result) => {
+                let hash_chain = chain_of(&stamp.leaves, record.signature_sequence)
+                    .ok_or_else(|| ExportError::Timestamp("the signature is not among its leaves".into()))?;
+                let timestamp =
+                    ContainerTimestamp::Token { token: stamp.token, hash_chain_result, hash_chain };
+                (record.signature.clone(), timestamp)
+            }
+        };
+        let mut file: File;
+        let attachments = match record.body()? {
+            None => Vec::new(),
+            Some(BodyReader::Memory(bytes)) => vec![Attachment::Memory(bytes)],
+            Some(BodyReader::File(body)) => {
+                file = body;
+                vec![Attachment::Reader(&mut file as &mut dyn Read)]
+            }
+        };
+        let hash_chain = record.hash_chain_result.clone().zip(record.hash_chain.clone());
+        let (time, message) = (record.summary.time, record.message.clone());
+        let parts = ContainerParts { time, message, signature, hash_chain, timestamp, attachments };
+        Ok(write_to(to, parts)?)
+    }
+}
+
+impl StoredRecord {
+    /// The name of this record's container.
+    pub fn file_name(&self) -> String {
+        let details = &self.summary.details;
+        file_name(&details.message_id, details.direction == Direction::Response, self.summary.sequence)
+    }
+}
+
+/// The time-stamp chain of one signature. Chains are not stored: the leaves say everything.
+fn chain_of(leaves: &[(u64, [u8; 64])], sequence: u64) -> Option<Bytes> {
+    let place = leaves.iter().position(|(other, _)| *other == sequence)?;
+    let digests: Vec<Digest> =
+        leaves.iter().filter_map(|(_, digest)| Digest::new(DigestAlgorithm::Sha512, digest)).collect();
+    timestamp_chain(&digests, place)
+}
