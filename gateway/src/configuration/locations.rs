@@ -7,9 +7,11 @@ use protocol::configuration::{Anchor, Instance, Source};
 /// A place with the certificates whose keys may sign what it serves. They are never shared between
 /// places.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Location {
-    pub(super) url: String,
-    pub(super) certificates: Arc<Vec<Vec<u8>>>,
+pub struct Location {
+    /// URL of the signed directory.
+    pub url: String,
+    /// The certificates, DER.
+    pub certificates: Arc<Vec<Vec<u8>>>,
 }
 
 /// All places to try, in order: those that the cached shared parameters name, which know keys that the
@@ -23,7 +25,7 @@ pub(super) fn locations(anchor: &Anchor, cached: Option<&Instance>, random: &mut
 }
 
 /// The places of the cached shared parameters in the order of the file, first all with `https`.
-pub(super) fn of_shared_parameters(anchor: &Anchor, cached: &Instance) -> Vec<Location> {
+pub fn of_shared_parameters(anchor: &Anchor, cached: &Instance) -> Vec<Location> {
     let Some(folder) = anchor.sources.iter().find_map(|source| folder(&source.download_url)) else {
         return Vec::new();
     };

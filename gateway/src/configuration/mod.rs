@@ -8,7 +8,7 @@
 pub mod client;
 pub mod download;
 mod files;
-mod locations;
+pub mod locations;
 mod settings;
 
 use std::io;

@@ -134,7 +134,8 @@ impl<'d> Node<'d> {
         let subsystem = parts.optional("subsystemCode").map(Self::text).transpose()?;
         parts.end()?;
         match (self.attribute(IDENTIFIERS, "objectType"), &subsystem) {
-            (Some("MEMBER"), None) | (Some("SUBSYSTEM"), Some(_)) => {}
+            // The schema does not tie the type to the parts, and X-Road goes by the parts.
+            (Some("MEMBER"), _) | (Some("SUBSYSTEM"), Some(_)) => {}
             _ => return Err(format!("'{}' has no fitting object type", self.name())),
         }
         MemberId::new(&instance, &class, &code)

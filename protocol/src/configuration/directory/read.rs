@@ -49,7 +49,8 @@ impl<'a> SignedDirectory<'a> {
         let (headers, signed) = Headers::read(first)?;
         let inner_boundary = boundary(&headers)?;
         // The boundary stands outside of what is signed, so the signed octets must confirm it.
-        match split_line(signed) {
+        let mut lines = std::iter::successors(split_line(signed), |(_, rest)| split_line(rest));
+        match lines.find(|(line, _)| !line.is_empty()) {
             Some((line, _)) if is_delimiter(line, &inner_boundary) == Some(Delimiter::Next) => {}
             _ => {
                 return Err(ConfigurationError::Directory(
