@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
+use gateway::configuration::Federations;
 use protocol::id::{MemberId, SecurityServerId};
 use serde::de::DeserializeOwned;
 
@@ -51,6 +52,7 @@ pub(super) fn check(text: &str, file: &Path, problems: &mut Problems) -> Option<
             1..=3600,
             problems,
         ),
+        federations: Federations::from_list(&configuration.federations.join(",")),
     };
     let failure = message_log.acceptable_timestamp_failure_seconds;
     let message_log = MessageLogSettings {
@@ -72,6 +74,7 @@ pub(super) fn check(text: &str, file: &Path, problems: &mut Problems) -> Option<
                 problems,
             ),
         acceptable_timestamp_failure: (failure > 0).then(|| Duration::from_secs(failure)),
+        timestamping_services: message_log.timestamping_services,
         timestamp_retry: seconds(
             "[message-log] timestamp-retry-seconds",
             message_log.timestamp_retry_seconds,

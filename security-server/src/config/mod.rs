@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gateway::configuration::Federations;
 use protocol::id::SecurityServerId;
 
 pub use pin::{Pin, PinError, PinSource};
@@ -67,6 +68,8 @@ pub struct Listen {
 pub struct ConfigurationSettings {
     /// Time between two downloads.
     pub refresh: Duration,
+    /// Which other instances are known here, of those that the own registry trusts.
+    pub federations: Federations,
 }
 
 /// Limits and times of the data plane.
@@ -103,6 +106,8 @@ pub struct MessageLogSettings {
     pub free_space_floor: u64,
     /// Longest acceptable failure of time-stamping; none: no limit.
     pub acceptable_timestamp_failure: Option<Duration>,
+    /// URLs of the time-stamping services to use, in their order; empty: all that are approved.
+    pub timestamping_services: Vec<String>,
     /// Time from a failure of time-stamping to the next try.
     pub timestamp_retry: Duration,
 }

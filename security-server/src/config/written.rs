@@ -81,11 +81,15 @@ pub struct Configuration {
     /// Seconds between two downloads, 1 to 3600. Default 60. A revoked server is still served for up to
     /// this long.
     pub refresh_seconds: u64,
+    /// Instances whose members may be called and may call, of those that the own registry is federated
+    /// with; `["all"]`: all of them. Default: none. The registries of these instances decide who their
+    /// members are and which certification authorities speak for them.
+    pub federations: Vec<String>,
 }
 
 impl Default for Configuration {
     fn default() -> Self {
-        Self { refresh_seconds: 60 }
+        Self { refresh_seconds: 60, federations: Vec::new() }
     }
 }
 
@@ -100,7 +104,7 @@ pub struct DataPlane {
     pub spool: Option<PathBuf>,
     /// Seconds for a connection to another server or to a provider, TLS included. Default 30.
     pub connect_timeout_seconds: u64,
-    /// Seconds that another server may be silent in the middle of a message. Default 300.
+    /// Seconds that another server may be silent in the middle of a message. Default 60.
     pub peer_timeout_seconds: u64,
     /// Seconds to wait for another server to begin its answer; 0 (the default): as long as the service
     /// takes, whose own time-out is the provider's matter.
@@ -122,7 +126,7 @@ impl Default for DataPlane {
             workers: None,
             spool: None,
             connect_timeout_seconds: 30,
-            peer_timeout_seconds: 300,
+            peer_timeout_seconds: 60,
             response_timeout_seconds: 0,
             stop_timeout_seconds: 30,
             verify_clients: true,
@@ -149,6 +153,9 @@ pub struct MessageLog {
     /// Seconds that time-stamping may keep failing before messages are refused; 0: for ever. Default 14400.
     /// Records without a time-stamp prove what was said but not when.
     pub acceptable_timestamp_failure_seconds: u64,
+    /// URLs of the time-stamping services to use, in the order of preference. Default: all that the
+    /// registry has approved, in its order. One that is not approved is never asked.
+    pub timestamping_services: Vec<String>,
     /// Seconds from a failure of time-stamping to the next try, 1 to 3600. Default 60.
     pub timestamp_retry_seconds: u64,
 }
@@ -161,6 +168,7 @@ impl Default for MessageLog {
             segment_megabytes: 64,
             free_space_floor_megabytes: 256,
             acceptable_timestamp_failure_seconds: 14_400,
+            timestamping_services: Vec::new(),
             timestamp_retry_seconds: 60,
         }
     }
