@@ -53,6 +53,11 @@ impl Directory {
             |client: &ClientId| global.servers_of(client).any(|server| server.id == self.server);
         self.table.store(Arc::new(Table::new(local, &is_registered)));
     }
+
+    /// Whether the client is not served: it is not registered at this server.
+    pub fn is_missing(&self, client: &ClientId) -> bool {
+        !self.table.load().clients.contains_key(client)
+    }
 }
 
 impl Table {

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod directory;
+pub mod doctor;
 pub mod enrol;
 pub mod message_log;
 pub mod node;

@@ -4,8 +4,7 @@
 //! towards other security servers, so it is not on the token; its file is for the owner alone.
 
 use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -15,7 +14,7 @@ use certs::self_signed::server_certificate;
 use gateway::tls::Identity;
 use protocol::time::UtcTime;
 
-use super::StartError;
+use super::{StartError, files};
 
 /// The certificate file, for the operators of information systems.
 pub const CERTIFICATE_FILE: &str = "internal.crt";
@@ -58,15 +57,9 @@ fn create(folder: &Path, host: &str, now: UtcTime) -> io::Result<()> {
     let key = PrivateKey::generate(KeyKind::P256).map_err(io::Error::other)?;
     let serial = uuid::Uuid::new_v4().into_bytes();
     let certificate = server_certificate(&key, host, serial, now).map_err(io::Error::other)?;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    write(&folder.join(KEY_FILE), key.to_pem().as_bytes())?;
-    write(&folder.join(CERTIFICATE_FILE), certificate.to_pem().as_bytes())
-}
-
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    files::create_folder(folder)?;
+    files::write(&folder.join(KEY_FILE), key.to_pem().as_bytes())?;
+    files::write(&folder.join(CERTIFICATE_FILE), certificate.to_pem().as_bytes())
 }
 
 #[cfg(test)]

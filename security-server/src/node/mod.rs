@@ -1,13 +1,62 @@
 //! Puts a security server together and keeps it running.
+//!
+//! Order of the start: what can be refused without touching the network comes first, so that a mistake
+//! is told at once. The data plane opens its ports last; from then on messages are taken as soon as
+//! there is an authentication certificate with a fresh OCSP response.
 
 mod error;
+mod files;
 mod internal_tls;
 mod keys;
+mod log_key;
 mod ports;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use certs::token::{SoftwareToken, TokenError};
+use gateway::configuration::{self, ConfigurationClient};
+use gateway::http::Fetcher;
+use gateway::ocsp::{OwnResponses, OwnSettings, PeerResponses, PeerSettings, Relay};
+use gateway::snapshot::SnapshotCell;
+use gateway::tls::IdentityCell;
+use gateway::{Clock, Gateway, GatewayParts, RunningGateway, Settings};
+use protocol::configuration::{Anchor, CostPreference};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
 pub use error::StartError;
 pub use internal_tls::CERTIFICATE_FILE;
 pub(crate) use keys::member;
 pub(crate) use ports::sockets;
+
+use crate::config::Config;
+use crate::directory::Directory;
+use crate::message_log::{self, ApprovedServices, MessageLog};
+use crate::signer::BatchSigner;
+use crate::state::{NodeState, SledStore, StateError, StoreError};
+use keys::KeyKeeper;
+
+/// Times for services that are asked over HTTP.
+const CONNECT: Duration = Duration::from_secs(20);
+const READ: Duration = Duration::from_secs(60);
+/// Longest wait for the first global configuration.
+const FIRST_CONFIGURATION: Duration = Duration::from_secs(30);
+
+/// A security server.
+pub struct SecurityServer;
+
+/// A security server that runs. Dropping it stops it as [`Running::stop`] does.
+pub struct Running {
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+    readiness: watch::Receiver<Readiness>,
+}
+
 /// Whether a server takes part in exchanges.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Readiness {
@@ -15,4 +64,346 @@ pub enum Readiness {
     Ready,
     /// It does not, for this reason.
     NotReady(String),
+}
+
+impl SecurityServer {
+    /// Starts a server; returns when its ports are open.
+    ///
+    /// # Errors
+    /// Each says what to do. Nothing runs on after an error.
+    pub fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
+        let (stop, stopping) = watch::channel(false);
+        let (tell, readiness) = watch::channel(Readiness::NotReady("it is starting".to_owned()));
+        let (started, outcome) = sync_channel(1);
+        let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime.block_on(run(config, clock, &started, tell, stopping)),
+            Err(error) => drop(started.send(Err(StartError::Resources(error)))),
+        };
+        let thread =
+            std::thread::Builder::new().name("node".to_owned()).spawn(run).map_err(StartError::Resources)?;
+        let died = || StartError::Gateway("it ended unexpectedly; look into its log".to_owned());
+        match outcome.recv().unwrap_or_else(|_| Err(died())) {
+            Ok(()) => Ok(Running { stop, thread: Some(thread), readiness }),
+            Err(error) => {
+                // The thread has nothing left to do, and holds no lock once it is gone.
+                drop(thread.join());
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Whether it takes part in exchanges, and changes of that.
+    pub fn readiness(&self) -> watch::Receiver<Readiness> {
+        self.readiness.clone()
+    }
+
+    /// Stops taking calls, lets running exchanges finish, writes what is to be written. Blocks until all
+    /// is done.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            if thread.join().is_err() {
+                tracing::error!("the node's thread has panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+type Started = SyncSender<Result<(), StartError>>;
+
+async fn run(
+    config: Config,
+    clock: Clock,
+    started: &Started,
+    readiness: watch::Sender<Readiness>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let node = match Node::build(config, clock, readiness, &stop).await {
+        Ok(node) => node,
+        Err(error) => return drop(started.send(Err(error))),
+    };
+    drop(started.send(Ok(())));
+    // An error means that the handle is gone, which is a reason to stop as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+    tracing::info!("stopping");
+    node.gateway.stop().await;
+    let mut tasks = node.tasks;
+    while tasks.join_next().await.is_some() {}
+    tracing::info!("stopped");
+}
+
+/// What runs.
+struct Node {
+    gateway: RunningGateway,
+    tasks: JoinSet<()>,
+    // Holds the lock of the state folder.
+    _state: NodeState,
+}
+
+impl Node {
+    async fn build(
+        config: Config,
+        clock: Clock,
+        readiness: watch::Sender<Readiness>,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<Self, StartError> {
+        prepare_folder(&config.state_folder)?;
+        ports::check(&config.listen)?;
+        let anchor = read_anchor(&config)?;
+        let state = open_state(&config)?;
+        let token = Arc::new(open_token(&config)?);
+        let host = config.listen.https.map_or_else(|| "localhost".to_owned(), |https| https.ip().to_string());
+        let internal =
+            internal_tls::load_or_create(&config.state_folder.join("internal-tls"), &host, clock.now())?;
+        let fetcher = Fetcher::new(CONNECT, READ);
+        let snapshot = Arc::new(SnapshotCell::new());
+        let configuration = first_configuration(&config, anchor, &snapshot, clock).await?;
+
+        let ocsp_settings = OwnSettings::in_folder(config.ocsp_folder());
+        let own_ocsp =
+            Arc::new(OwnResponses::new(ocsp_settings, fetcher.clone(), Arc::clone(&snapshot), clock));
+        let ocsp: Arc<dyn crate::signer::OwnOcsp> = own_ocsp.clone();
+        let signer = Arc::new(BatchSigner::new(Arc::clone(&snapshot), ocsp, clock));
+        let identity = Arc::new(IdentityCell::new(Arc::clone(&snapshot)));
+        let keeper = Arc::new(KeyKeeper {
+            server: config.server.clone(),
+            token,
+            snapshot: Arc::clone(&snapshot),
+            ocsp: Arc::clone(&own_ocsp),
+            identity: Arc::clone(&identity),
+            signer: Arc::clone(&signer),
+            clock,
+            readiness,
+            in_use: Mutex::default(),
+        });
+        // Certificates, then, with the responses of the last run, what can be used of them.
+        keeper.refresh();
+        let directory = Arc::new(Directory::new(config.server.clone()));
+        update_directory(&directory, &state, &snapshot)?;
+        let timestamper = ApprovedServices::new(
+            fetcher,
+            Arc::clone(&snapshot),
+            clock,
+            config.message_log.timestamping_services.clone(),
+            CostPreference::None,
+        );
+        let log = Arc::new(open_log(&config, clock, Arc::new(timestamper))?);
+
+        let relay = gateway::http::bind(config.listen.ocsp, false)
+            .map_err(|error| ports::refusal("ocsp", config.listen.ocsp, &error))?;
+        let parts = GatewayParts {
+            settings: settings(&config),
+            clock,
+            snapshot: Arc::clone(&snapshot),
+            identity,
+            internal: Some(internal),
+            signer,
+            log: log.clone(),
+            directory: directory.clone(),
+            own_ocsp: Arc::clone(&own_ocsp),
+            peer_ocsp: Arc::new(PeerResponses::new(PeerSettings::default())),
+        };
+        let gateway = Gateway::start(parts).map_err(|error| StartError::Gateway(error.to_string()))?;
+
+        let mut tasks = JoinSet::new();
+        tasks.spawn(configuration.run(stop.clone()));
+        tasks.spawn(Arc::clone(&own_ocsp).run(stop.clone()));
+        tasks.spawn(keeper.run(stop.clone()));
+        tasks.spawn(Relay::new(own_ocsp, clock).serve(relay, stop.clone()));
+        tasks.spawn(log.run_timestamping(stop.clone()));
+        tasks.spawn(follow(directory, state.clone(), snapshot, stop.clone()));
+        tracing::info!(server = %config.server, messages = %config.listen.messages, "security server started");
+        Ok(Self { gateway, tasks, _state: state })
+    }
+}
+
+fn prepare_folder(folder: &Path) -> Result<(), StartError> {
+    let refused =
+        |error: io::Error| StartError::Folder { folder: folder.to_owned(), reason: error.to_string() };
+    std::fs::create_dir_all(folder).map_err(refused)?;
+    tempfile::tempfile_in(folder).map(drop).map_err(refused)
+}
+
+pub(crate) fn read_anchor(config: &Config) -> Result<Anchor, StartError> {
+    let refused = |reason: String| StartError::Anchor { file: config.anchor.clone(), reason };
+    let bytes = std::fs::read(&config.anchor).map_err(|error| refused(error.to_string()))?;
+    let anchor = Anchor::parse(&bytes).map_err(|error| refused(error.to_string()))?;
+    let expected = config.server.owner().instance();
+    if anchor.instance != expected {
+        return Err(StartError::WrongInstance {
+            file: config.anchor.clone(),
+            found: anchor.instance,
+            expected: expected.to_owned(),
+        });
+    }
+    Ok(anchor)
+}
+
+/// Opens the node's own configuration and brings it up to what the file declares.
+fn open_state(config: &Config) -> Result<NodeState, StartError> {
+    let folder = config.node_state_folder();
+    let store = SledStore::open(&folder).map_err(|error| match error {
+        StoreError::InUse(_) => StartError::Running(config.state_folder.clone()),
+        error => StartError::State(error.into()),
+    })?;
+    let state = NodeState::open(Arc::new(store), &config.server).map_err(|error| match error {
+        StateError::OtherServer(owner) => StartError::OtherServer { folder, owner },
+        error => StartError::State(error),
+    })?;
+    if let Some(declared) = &config.clients {
+        for change in state.replace(declared).map_err(StartError::State)? {
+            tracing::info!(file = %config.file.display(), "{change}");
+        }
+    }
+    Ok(state)
+}
+
+/// Whether a process runs on this state folder.
+pub(crate) fn is_locked(state_folder: &Path) -> bool {
+    let folder = state_folder.join("node");
+    folder.is_dir() && matches!(SledStore::open(&folder), Err(StoreError::InUse(_)))
+}
+
+pub(crate) fn open_token(config: &Config) -> Result<SoftwareToken, StartError> {
+    let pin = config.pin.read()?;
+    let folder = config.token_folder();
+    SoftwareToken::open(&folder, &pin).map_err(|error| match error {
+        TokenError::WrongPin => StartError::WrongPin(folder),
+        TokenError::NotInitialized => StartError::NoToken(folder),
+        error => StartError::Token { folder, reason: error.to_string() },
+    })
+}
+
+/// A client of the registry. Its rounds have times of their own (§3.3 of the global configuration).
+pub(crate) fn configuration_client(
+    config: &Config,
+    anchor: Anchor,
+    folder: PathBuf,
+    snapshot: Arc<SnapshotCell>,
+    clock: Clock,
+) -> ConfigurationClient {
+    let settings = configuration::Settings {
+        anchor,
+        folder,
+        refresh: config.configuration.refresh,
+        federations: config.configuration.federations.clone(),
+    };
+    let fetcher = Fetcher::new(configuration::CONNECT_TIMEOUT, configuration::READ_TIMEOUT);
+    ConfigurationClient::new(settings, fetcher, snapshot, clock)
+}
+
+/// Takes the local copy; without one that is in force it downloads before anything else. A node whose
+/// copy has expired starts all the same and refuses messages until the registry is there again.
+async fn first_configuration(
+    config: &Config,
+    anchor: Anchor,
+    snapshot: &Arc<SnapshotCell>,
+    clock: Clock,
+) -> Result<ConfigurationClient, StartError> {
+    let folder = config.configuration_folder();
+    let mut client = configuration_client(config, anchor, folder.clone(), Arc::clone(snapshot), clock);
+    let is_current =
+        client.load_local().map_err(|error| StartError::Folder { folder, reason: error.to_string() })?;
+    if is_current {
+        return Ok(client);
+    }
+    let failure = match tokio::time::timeout(FIRST_CONFIGURATION, client.refresh_once()).await {
+        Ok(Ok(())) => return Ok(client),
+        Ok(Err(error)) => error.reason,
+        Err(_) => format!("the registry did not answer within {} s", FIRST_CONFIGURATION.as_secs()),
+    };
+    if snapshot.load().is_some() {
+        tracing::warn!(%failure, "the local copy of the global configuration has expired, and there is no new one");
+        return Ok(client);
+    }
+    Err(StartError::NoConfiguration { anchor: config.anchor.clone(), reason: failure })
+}
+
+fn settings(config: &Config) -> Settings {
+    let data_plane = &config.data_plane;
+    let logged_body_limit = if config.message_log.bodies { config.message_log.body_limit } else { 0 };
+    Settings {
+        clients_http: config.listen.http,
+        clients_https: config.listen.https,
+        messages: config.listen.messages,
+        health: config.listen.health,
+        peer_port: data_plane.peer_ports.0,
+        ocsp_port: data_plane.peer_ports.1,
+        workers: data_plane.workers,
+        spool_folder: data_plane.spool_folder.clone(),
+        logged_body_limit,
+        verify_clients: data_plane.verify_clients,
+        connect_timeout: data_plane.connect_timeout,
+        peer_timeout: data_plane.peer_timeout,
+        response_timeout: data_plane.response_timeout,
+        stop_timeout: data_plane.stop_timeout,
+        ..Settings::default()
+    }
+}
+
+fn open_log(
+    config: &Config,
+    clock: Clock,
+    timestamper: Arc<dyn message_log::Timestamper>,
+) -> Result<MessageLog, StartError> {
+    let wanted = &config.message_log;
+    let folder = config.message_log_folder();
+    let refused = |reason: String| StartError::MessageLog { folder: folder.clone(), reason };
+    let mut settings = message_log::Settings::new(&folder);
+    settings.segment_size = wanted.segment_size;
+    settings.free_space_floor = wanted.free_space_floor;
+    settings.bodies.logging = wanted.bodies;
+    settings.bodies.limit = wanted.body_limit;
+    settings.timestamps.acceptable_failure = wanted.acceptable_timestamp_failure.unwrap_or_default();
+    settings.timestamps.retry_delay = wanted.timestamp_retry;
+    let key = log_key::load_or_create(&config.state_folder.join("log-key"), &config.server);
+    settings.origin = Some(log_key::origin(&config.server));
+    settings.key = Some(Arc::new(key.map_err(|error| refused(error.to_string()))?));
+    MessageLog::open(settings, clock, timestamper).map_err(|error| refused(error.to_string()))
+}
+
+fn update_directory(
+    directory: &Directory,
+    state: &NodeState,
+    snapshot: &SnapshotCell,
+) -> Result<(), StartError> {
+    let local = state.load().map_err(StartError::State)?;
+    if let Some(snapshot) = snapshot.load() {
+        directory.update(&local, snapshot.configuration());
+        for client in local.clients.keys().filter(|client| directory.is_missing(client)) {
+            tracing::warn!(%client, "the client is not registered at this server and is not served");
+        }
+    }
+    Ok(())
+}
+
+/// Rebuilds the directory after each change of the global configuration.
+async fn follow(
+    directory: Arc<Directory>,
+    state: NodeState,
+    snapshot: Arc<SnapshotCell>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut changes = snapshot.subscribe();
+    loop {
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        if let Err(error) = update_directory(&directory, &state, &snapshot) {
+            tracing::error!(%error, "the node's own configuration cannot be read");
+        }
+    }
 }
