@@ -11,7 +11,6 @@ pub mod globalconf;
 pub mod http;
 pub mod live;
 pub mod messages;
-pub mod replay;
 pub mod subjects;
 pub mod transport;
 
