@@ -18,13 +18,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 /// The addresses of the servers that can take a message for `provider`, each once.
 ///
 /// # Errors
-/// `unknown_member` without any server or address, `invalid_security_server` when the server that the
+/// `internal_error` when the instance is not known, as the reference product has it; `unknown_member`
+/// without any server or address, `invalid_security_server` when the server that the
 /// client targets is not among them, `maintenance_mode` when all are in maintenance.
 pub(crate) fn candidates(
     configuration: &GlobalConfiguration,
     provider: &ClientId,
     target: Option<&SecurityServerId>,
 ) -> Result<Vec<Arc<str>>, Fault> {
+    if configuration.instance(provider.instance()).is_none() {
+        let text = format!("instance {} is not known here", provider.instance());
+        return Err(Fault::new(code::INTERNAL_ERROR, text));
+    }
     let mut servers: Vec<_> =
         configuration.servers_of(provider).filter(|server| has_address(server)).collect();
     if servers.is_empty() {

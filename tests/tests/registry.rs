@@ -2,14 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use causeway_tests::conformance::vectors;
 use certs::key::{KeyKind, PrivateKey};
 use certs::self_signed;
 use gateway::Clock;
+use gateway::configuration::{ConfigurationClient, Federations, Settings};
 use gateway::http::Fetcher;
-use protocol::configuration::{Anchor, SignedDirectory, shared};
+use gateway::snapshot::SnapshotCell;
+use protocol::configuration::{Anchor, NodeClass, SignedDirectory, shared};
 use registry::config::Padding;
 use registry::publish::{Published, SourceKind};
 use registry::{Config, PinSource, Registry, Running, StartError};
@@ -411,4 +414,58 @@ async fn https_serves_the_same() {
         Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
     }
     running.stop().await;
+}
+
+/// The names of the members and the class of the hub, as a security server knows them.
+fn known(cell: &SnapshotCell) -> (Vec<String>, Option<NodeClass>) {
+    let snapshot = cell.load().expect("a configuration in force");
+    let own = snapshot.configuration().own().expect("the own instance");
+    assert_eq!((own.version, own.verify_next_update, own.ocsp_fetch_interval), (6, false, 120));
+    let names = own.shared.members.iter().map(|member| member.name.clone()).collect();
+    let hub = own.shared.servers.iter().find(|server| server.id.code() == "hub").expect("the hub");
+    (names, snapshot.configuration().class_of(&hub.id))
+}
+
+#[tokio::test]
+async fn our_own_client_follows_a_registry() {
+    let place = Place::new(KeyKind::P256);
+    let running = place.start().await;
+    let anchor = Anchor::parse(&running.anchor(SourceKind::Internal).expect("an anchor")).expect("parses");
+    let cell = Arc::new(SnapshotCell::new());
+    let client = || {
+        let fetcher = Fetcher::new(Duration::from_secs(5), Duration::from_secs(5));
+        let settings = Settings {
+            anchor: anchor.clone(),
+            folder: place.path("copy"),
+            refresh: Duration::from_secs(1),
+            federations: Federations::None,
+        };
+        ConfigurationClient::new(settings, fetcher, Arc::clone(&cell), Clock::system())
+    };
+    let mut running_client = client();
+    running_client.refresh_once().await.expect("downloads");
+    let (names, class) = known(&cell);
+    assert_eq!(names, ["Ministry of \"Permits\" & Co", "Data centre"]);
+    assert_eq!(class, Some(NodeClass::DataCenter));
+
+    // A change, and after it two rotations of the key, without a new anchor.
+    place.declare(&INSTANCE.replace("Data centre", "Hub").replace("\"data-center\"", "\"international\""));
+    published_until(&running, |published| published.generation == 2).await;
+    running_client.refresh_once().await.expect("downloads");
+    assert_eq!(known(&cell), (vec![names[0].clone(), "Hub".to_owned()], Some(NodeClass::International)));
+    for _ in 0..2 {
+        let now = Clock::system().now();
+        running.change_keys(move |keys| keys.rotate(SourceKind::Internal, true, now)).await.expect("rotates");
+        published_until(&running, |published| published.made > Some(now)).await;
+        running_client.refresh_once().await.expect("the cached sources verify");
+    }
+
+    // Without a registry, what was downloaded stays in force, also over a restart.
+    running.stop().await;
+    assert!(running_client.refresh_once().await.is_err());
+    assert_eq!(known(&cell).0[1], "Hub");
+    drop(running_client);
+    let mut restarted = client();
+    assert!(restarted.load_local().expect("reads the copy"));
+    assert_eq!(known(&cell).0[1], "Hub");
 }

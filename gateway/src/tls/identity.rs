@@ -1,13 +1,17 @@
 //! What the node shows of itself in a handshake.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use certs::key::{KeyKind, PrivateKey, SignatureForm};
+use protocol::digest::DigestAlgorithm;
+use protocol::signature::SignatureAlgorithm;
 use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, Signer, SigningKey};
 
 /// A certificate chain with its private key.
 ///
@@ -31,11 +35,16 @@ pub enum IdentityError {
 }
 
 impl Identity {
-    /// An identity of a chain in DER, leaf first, and a PKCS#8 key. RSA, P-256, P-384 and Ed25519 keys
-    /// can be used for TLS.
+    /// An identity of a chain in DER, leaf first, and a PKCS#8 key. All keys that sign messages can be
+    /// used for TLS, and Ed25519 keys.
     pub fn new(chain: Vec<Bytes>, pkcs8: &[u8]) -> Result<Self, IdentityError> {
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8.to_vec()));
-        let key = rustls::crypto::ring::sign::any_supported_type(&key).map_err(IdentityError::Key)?;
+        let key: Arc<dyn SigningKey> = match PrivateKey::from_pkcs8(pkcs8) {
+            Ok(key) => Arc::new(TlsKey(Arc::new(key))),
+            Err(_) => {
+                let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8.to_vec()));
+                rustls::crypto::ring::sign::any_supported_type(&key).map_err(IdentityError::Key)?
+            }
+        };
         let certificates = chain.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
         let key = CertifiedKey::new(certificates, key);
         match key.keys_match() {
@@ -54,8 +63,85 @@ impl Identity {
         Arc::new(Always(Arc::clone(&self.key)))
     }
 
-    pub(super) fn client_resolver(&self) -> Arc<dyn ResolvesClientCert> {
+    /// Shows it as a client, whatever the server hints at.
+    pub fn client_resolver(&self) -> Arc<dyn ResolvesClientCert> {
         Arc::new(Always(Arc::clone(&self.key)))
+    }
+}
+
+/// A key of ours in a handshake. It signs by the same library as messages are signed with: faster than
+/// TLS's own for RSA, and it takes keys that TLS's own refuses, such as those whose second prime is the
+/// greater one.
+struct TlsKey(Arc<PrivateKey>);
+
+/// That key with the scheme that both sides know.
+struct TlsSigner {
+    key: Arc<PrivateKey>,
+    scheme: SignatureScheme,
+    algorithm: SignatureAlgorithm,
+}
+
+type Scheme = (SignatureScheme, protocol::signature::SignatureScheme, DigestAlgorithm);
+
+/// Schemes of TLS for a kind of key, best first.
+fn schemes(kind: KeyKind) -> &'static [Scheme] {
+    use DigestAlgorithm::{Sha256, Sha384, Sha512};
+    use protocol::signature::SignatureScheme::{Ecdsa, RsaPkcs1, RsaPss};
+    match kind {
+        KeyKind::P256 => &[(SignatureScheme::ECDSA_NISTP256_SHA256, Ecdsa, Sha256)],
+        KeyKind::P384 => &[(SignatureScheme::ECDSA_NISTP384_SHA384, Ecdsa, Sha384)],
+        KeyKind::P521 => &[(SignatureScheme::ECDSA_NISTP521_SHA512, Ecdsa, Sha512)],
+        KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => &[
+            (SignatureScheme::RSA_PSS_SHA256, RsaPss, Sha256),
+            (SignatureScheme::RSA_PSS_SHA384, RsaPss, Sha384),
+            (SignatureScheme::RSA_PSS_SHA512, RsaPss, Sha512),
+            (SignatureScheme::RSA_PKCS1_SHA256, RsaPkcs1, Sha256),
+            (SignatureScheme::RSA_PKCS1_SHA384, RsaPkcs1, Sha384),
+            (SignatureScheme::RSA_PKCS1_SHA512, RsaPkcs1, Sha512),
+        ],
+    }
+}
+
+impl SigningKey for TlsKey {
+    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        let known = schemes(self.0.kind());
+        let (scheme, how, digest) = *known.iter().find(|(scheme, ..)| offered.contains(scheme))?;
+        let algorithm = SignatureAlgorithm::new(how, digest);
+        Some(Box::new(TlsSigner { key: Arc::clone(&self.0), scheme, algorithm }))
+    }
+
+    fn public_key(&self) -> Option<SubjectPublicKeyInfoDer<'_>> {
+        Some(SubjectPublicKeyInfoDer::from(self.0.public_key()))
+    }
+
+    fn algorithm(&self) -> rustls::SignatureAlgorithm {
+        match self.0.kind() {
+            KeyKind::P256 | KeyKind::P384 | KeyKind::P521 => rustls::SignatureAlgorithm::ECDSA,
+            KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => rustls::SignatureAlgorithm::RSA,
+        }
+    }
+}
+
+impl Signer for TlsSigner {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rustls::Error> {
+        let signed = self.key.sign(self.algorithm, message, SignatureForm::Der);
+        signed.map_err(|error| rustls::Error::General(error.to_string()))
+    }
+
+    fn scheme(&self) -> SignatureScheme {
+        self.scheme
+    }
+}
+
+impl fmt::Debug for TlsKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TlsKey").field(&self.0.kind()).finish()
+    }
+}
+
+impl fmt::Debug for TlsSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsSigner").field("scheme", &self.scheme).finish_non_exhaustive()
     }
 }
 

@@ -38,7 +38,7 @@ async fn the_consumers_server_refuses() {
         (ECHO, Some("CW/COM/1/other"), 500, "server.clientproxy.unknown_member"),
         (ECHO, Some("nonsense"), 400, "client.bad_request"),
         ("/r1/CW/COM/3/service/echo", None, 500, "server.clientproxy.unknown_member"),
-        ("/r1/XX/COM/2/service/echo", None, 500, "server.clientproxy.unknown_member"),
+        ("/r1/XX/COM/2/service/echo", None, 500, "server.clientproxy.internal_error"),
     ] {
         let mut call = request("GET", path, Outgoing::Empty);
         if let Some(client) = header {
@@ -118,12 +118,13 @@ async fn signatures_of_others_are_refused() {
     // The key of another member.
     let (key, certificate) =
         issue(&federation.ca, &federation.provider.id, CertificateUsage::Signing, KeyKind::P256);
-    let mut keys = federation.consumer.keys.keys.lock().unwrap();
-    let signing = keys.get_mut(client().member()).unwrap();
-    signing.key = Arc::new(key);
-    signing.response = ocsp_response(&federation.ca, &certificate);
-    signing.certificate = certificate;
-    drop(keys);
+    {
+        let mut keys = federation.consumer.keys.keys.lock().unwrap();
+        let signing = keys.get_mut(client().member()).unwrap();
+        signing.key = Arc::new(key);
+        signing.response = ocsp_response(&federation.ca, &certificate);
+        signing.certificate = certificate;
+    }
     let answer = federation.call("GET", ECHO, Outgoing::Empty).await;
     check(&answer, 500, "server.serverproxy.signature_verification.incorrect_certificate");
 }

@@ -11,6 +11,7 @@ pub mod globalconf;
 pub mod http;
 pub mod live;
 pub mod messages;
+pub mod replay;
 pub mod subjects;
 pub mod transport;
 
