@@ -76,7 +76,7 @@ pub fn rest_head(events: &[Event]) -> Option<&Bytes> {
 
 /// The body among the events; none when there is no body part.
 pub fn rest_body(events: &[Event]) -> Option<Vec<u8>> {
-    events.iter().any(|event| *event == Event::BodyEnd).then(|| {
+    events.contains(&Event::BodyEnd).then(|| {
         let pieces = events.iter().map(|event| match event {
             Event::Body(bytes) => &bytes[..],
             _ => &[],
