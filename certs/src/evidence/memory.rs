@@ -37,19 +37,19 @@ struct Generations {
 struct Entry {
     /// What it was verified against. Held weakly: an address is not used again while it is held.
     configuration: Weak<GlobalConfiguration>,
-    signer: MemberId,
-    references: Arc<References>,
-    from: UtcTime,
-    until: UtcTime,
+    verified: Verified,
 }
 
 /// Everything about a signature that verified and that does not depend on the message.
+#[derive(Clone)]
 pub(super) struct Verified {
     pub(super) signer: MemberId,
-    pub(super) references: References,
-    /// Verdict is good from here
+    pub(super) references: Arc<References>,
+    /// `thisUpdate` of the oldest OCSP response of its path.
+    pub(super) status_of: UtcTime,
+    /// The verdict holds from here,
     pub(super) from: UtcTime,
-    /// until here, by certificates and OCSP responses.
+    /// to here, by certificates and OCSP responses.
     pub(super) until: UtcTime,
 }
 
@@ -76,7 +76,7 @@ impl VerifiedSignatures {
         self.shards.get(usize::from(first) % SHARDS)
     }
 
-    /// What the document refers to, if it verified as this member's against this configuration and the
+    /// The verdict about a document, if it verified as this member's against this configuration and the
     /// verdict still holds.
     pub(super) fn recall(
         &self,
@@ -84,26 +84,24 @@ impl VerifiedSignatures {
         signer: &MemberId,
         trust: &TrustStore,
         at: UtcTime,
-    ) -> Option<Arc<References>> {
+    ) -> Option<Verified> {
         let generations = self.shard(document)?.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = generations.young.get(document).or_else(|| generations.old.get(document))?;
         let is_same = std::ptr::eq(entry.configuration.as_ptr(), trust.configuration());
-        let holds = is_same && entry.signer == *signer && entry.from <= at && at <= entry.until;
+        let verified = &entry.verified;
+        let holds = is_same && verified.signer == *signer && verified.from <= at && at <= verified.until;
         if !holds {
             return None;
         }
         self.recalled.fetch_add(1, Ordering::Relaxed);
-        Some(Arc::clone(&entry.references))
+        Some(verified.clone())
     }
 
     /// Remembers a document that verified at a time.
     pub(super) fn remember(&self, document: Digest, verified: Verified, trust: &TrustStore, at: UtcTime) {
         let entry = Entry {
             configuration: Arc::downgrade(&trust.shared_configuration()),
-            signer: verified.signer,
-            references: Arc::new(verified.references),
-            from: verified.from,
-            until: verified.until.min(at.plus(LONGEST)),
+            verified: Verified { until: verified.until.min(at.plus(LONGEST)), ..verified },
         };
         let Some(shard) = self.shard(&document) else { return };
         let mut generations = shard.lock().unwrap_or_else(PoisonError::into_inner);

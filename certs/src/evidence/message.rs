@@ -1,12 +1,13 @@
 //! The signature of a message on its way (§5.1).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::digest::DigestAlgorithm;
 use protocol::fault::{Fault, code};
 use protocol::id::ClientId;
-use protocol::signature::{Parts, Rules, SignatureDocument};
+use protocol::signature::{Parts, References, Rules, SignatureDocument};
 use protocol::time::UtcTime;
 
 use super::memory::{Verified, VerifiedSignatures};
@@ -31,6 +32,23 @@ pub fn verify_message(
     memory: Option<&VerifiedSignatures>,
     at: UtcTime,
 ) -> Result<(), Fault> {
+    verify_and_date(document, parts, signer, trust, memory, at).map(drop)
+}
+
+/// As [`verify_message`]; tells how old the evidence is that the certificate was good: `thisUpdate` of the
+/// oldest OCSP response that the verdict rests on. Who wants it fresher than the instance's setting
+/// compares it with the time.
+///
+/// # Errors
+/// As [`verify_message`].
+pub fn verify_and_date(
+    document: &Bytes,
+    parts: &Parts,
+    signer: &ClientId,
+    trust: &TrustStore,
+    memory: Option<&VerifiedSignatures>,
+    at: UtcTime,
+) -> Result<UtcTime, Fault> {
     verify(document, parts, signer, trust, memory, at)
         .map_err(|fault| fault.within(code::SIGNATURE_VERIFICATION))
 }
@@ -42,21 +60,23 @@ fn verify(
     trust: &TrustStore,
     memory: Option<&VerifiedSignatures>,
     at: UtcTime,
-) -> Result<(), Fault> {
+) -> Result<UtcTime, Fault> {
     // A signature over one message alone does not come again, so there is nothing to recall.
     let memory = memory.filter(|_| parts.hash_chain.is_some());
     let key = memory.map(|memory| (memory, DigestAlgorithm::Sha256.digest(document)));
     if let Some((memory, digest)) = &key
-        && let Some(references) = memory.recall(digest, signer.member(), trust, at)
+        && let Some(verified) = memory.recall(digest, signer.member(), trust, at)
     {
-        return references.check(parts);
+        verified.references.check(parts)?;
+        return Ok(verified.status_of);
     }
     let signature = SignatureDocument::parse(document.clone(), Rules::Message)?;
     let verified = check(&signature, parts, signer, trust, Rules::Message, at)?;
+    let status_of = verified.status_of;
     if let Some((memory, digest)) = key {
         memory.remember(digest, verified, trust, at);
     }
-    Ok(())
+    Ok(status_of)
 }
 
 /// Verifies a signature as it was at a time, by the rules for evidence that may be old (§1.7, §0.3).
@@ -93,8 +113,35 @@ fn check(
     let path = path(signature, &certificate, signer, trust, rules, at)?;
     let responses = ocsp_responses(signature);
     ocsp::check_path(&path, &responses, trust, at)?;
-    let (from, until) = validity(&path, &responses, trust, at);
-    Ok(Verified { signer: signer.member().clone(), references: references.clone(), from, until })
+    Ok(dated(signer, references, &path, &responses, trust, at))
+}
+
+/// The verdict with the time for which it would be the same.
+fn dated(
+    signer: &ClientId,
+    references: &References,
+    path: &Path,
+    responses: &[OcspResponse],
+    trust: &TrustStore,
+    at: UtcTime,
+) -> Verified {
+    let ids: Vec<Vec<u8>> =
+        path.with_issuers().map(|(subject, issuer)| ocsp::certificate_id(subject, issuer)).collect();
+    let used: Vec<&OcspResponse> = ids
+        .iter()
+        .filter_map(|id| responses.iter().find(|response| response.certificate_id() == &id[..]))
+        .collect();
+    let status_of = used.iter().map(|response| response.this_update()).min().unwrap_or(at);
+    let freshness = Duration::from_secs(trust.configuration().ocsp_freshness_seconds());
+    let ends = path.certificates.iter().map(Certificate::not_after);
+    let next = used.iter().filter_map(|response| response.next_update());
+    Verified {
+        signer: signer.member().clone(),
+        references: Arc::new(references.clone()),
+        status_of,
+        from: path.certificates.iter().map(Certificate::not_before).max().unwrap_or(at),
+        until: ends.chain(next).chain([status_of.plus(freshness)]).min().unwrap_or(at),
+    }
 }
 
 /// The certificate in `KeyInfo`; its key may sign documents.
@@ -148,14 +195,4 @@ pub(super) fn path(
 /// The responses of the document. One that cannot be read is as if it were not there.
 pub(super) fn ocsp_responses(signature: &SignatureDocument) -> Vec<OcspResponse> {
     signature.ocsp_responses().iter().filter_map(|der| OcspResponse::parse(der.clone()).ok()).collect()
-}
-
-/// For how long the verdict about a path would be the same.
-fn validity(path: &Path, responses: &[OcspResponse], trust: &TrustStore, at: UtcTime) -> (UtcTime, UtcTime) {
-    let freshness = Duration::from_secs(trust.configuration().ocsp_freshness_seconds());
-    let from = path.certificates.iter().map(Certificate::not_before).max().unwrap_or(at);
-    let ends = path.certificates.iter().map(Certificate::not_after);
-    let stale = responses.iter().map(|response| response.this_update().plus(freshness));
-    let next = responses.iter().filter_map(OcspResponse::next_update);
-    (from, ends.chain(stale).chain(next).min().unwrap_or(at))
 }

@@ -10,5 +10,5 @@ mod report;
 
 pub use container::verify_container;
 pub use memory::VerifiedSignatures;
-pub use message::{verify_archived, verify_message};
+pub use message::{verify_and_date, verify_archived, verify_message};
 pub use report::{AttachmentReport, AttachmentVerdict, OcspReport, Report, Step, Verdict};

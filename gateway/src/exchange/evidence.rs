@@ -1,12 +1,11 @@
 //! The signature of a received message, and what is durable of a message.
 
 use bytes::Bytes;
-use certs::evidence::verify_message;
-use certs::ocsp::OcspResponse;
+use certs::evidence::verify_and_date;
 use protocol::digest::{Digest, DigestAlgorithm};
 use protocol::fault::{Fault, code};
 use protocol::id::ClientId;
-use protocol::signature::{PartDigests, Parts, Rules, SignatureDocument};
+use protocol::signature::{PartDigests, Parts};
 use protocol::time::UtcTime;
 
 use super::refusal::Refusal;
@@ -54,18 +53,10 @@ impl Signature<'_> {
             hash_chain: self.signed.hash_chain.clone(),
         };
         let memory = Some(&node.signatures);
-        verify_message(&self.signed.document, &parts, signer, snapshot.trust(), memory, now)?;
+        let status_of =
+            verify_and_date(&self.signed.document, &parts, signer, snapshot.trust(), memory, now)?;
         node.stats.signatures_verified();
-        if terms.ocsp_live.is_some() {
-            let group = |fault: Fault| fault.within(code::SIGNATURE_VERIFICATION);
-            let document =
-                SignatureDocument::parse(self.signed.document.clone(), Rules::Message).map_err(group)?;
-            for response in document.ocsp_responses() {
-                let response = OcspResponse::parse(response.clone()).map_err(group)?;
-                terms.check_ocsp("signing", response.this_update(), now)?;
-            }
-        }
-        Ok(())
+        terms.check_ocsp("signing", status_of, now)
     }
 }
 
