@@ -59,7 +59,8 @@ impl Identity {
         &self.chain
     }
 
-    pub(super) fn server_resolver(&self) -> Arc<dyn ResolvesServerCert> {
+    /// Shows it as a server, whatever name the client asks for.
+    pub fn server_resolver(&self) -> Arc<dyn ResolvesServerCert> {
         Arc::new(Always(Arc::clone(&self.key)))
     }
 

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use crate::federation::{
     CLIENT_PORT, CLIENT_TLS_PORT, Federation, HEALTH_PORT, client, self_signed, service,
 };
+use crate::trusting::trusting;
 
 pub(crate) struct Answer {
     pub status: u16,
@@ -145,45 +146,7 @@ async fn call_over_tls(
     identity: Option<&Identity>,
     key: Option<&rcgen::KeyPair>,
 ) -> Answer {
-    #[derive(Debug)]
-    struct Trusting;
-    impl rustls::client::danger::ServerCertVerifier for Trusting {
-        fn verify_server_cert(
-            &self,
-            _: &rustls::pki_types::CertificateDer<'_>,
-            _: &[rustls::pki_types::CertificateDer<'_>],
-            _: &rustls::pki_types::ServerName<'_>,
-            _: &[u8],
-            _: rustls::pki_types::UnixTime,
-        ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
-            Ok(rustls::client::danger::ServerCertVerified::assertion())
-        }
-        fn verify_tls12_signature(
-            &self,
-            _: &[u8],
-            _: &rustls::pki_types::CertificateDer<'_>,
-            _: &rustls::DigitallySignedStruct,
-        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-            Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-        }
-        fn verify_tls13_signature(
-            &self,
-            _: &[u8],
-            _: &rustls::pki_types::CertificateDer<'_>,
-            _: &rustls::DigitallySignedStruct,
-        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-            Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-        }
-        fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-            vec![rustls::SignatureScheme::ECDSA_NISTP256_SHA256, rustls::SignatureScheme::RSA_PSS_SHA256]
-        }
-    }
-    let builder =
-        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Trusting));
+    let builder = trusting();
     let config = match (identity, key) {
         (Some(identity), Some(key)) => {
             let chain = vec![identity.chain()[0].to_vec().into()];

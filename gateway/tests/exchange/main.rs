@@ -7,8 +7,12 @@ extern crate causeway_gateway as gateway;
 
 mod calls;
 mod choice;
+mod craft;
 mod federation;
 mod parts;
 mod refusals;
+mod requests;
+mod responses;
 mod service;
 mod streams;
+mod trusting;

@@ -20,7 +20,7 @@ impl ContentType {
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let refused = || Fault::new(code::INVALID_CONTENT_TYPE, "malformed content type");
         let (essence, mut rest) = text.split_once(';').unwrap_or((text, ""));
-        let essence = essence.trim().to_ascii_lowercase();
+        let essence = essence.trim_matches([' ', '\t']).to_ascii_lowercase();
         if !essence.contains('/') {
             return Err(refused());
         }

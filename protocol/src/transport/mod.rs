@@ -70,7 +70,7 @@ impl PartKind {
 
     /// The kind of a received content type. A fault looks like a SOAP message until it is read.
     fn of(content_type: &str) -> Option<Self> {
-        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        let essence = content_type.split(';').next().unwrap_or_default().trim_matches([' ', '\t']);
         [
             (Self::Ocsp, "application/ocsp-response"),
             (Self::RestRequest, "application/x-road-rest-request"),

@@ -165,8 +165,10 @@ impl Multipart {
             return Ok(());
         }
         let (name, value) = text.split_once(':').ok_or_else(|| broken("part header without a colon"))?;
-        self.in_content_type = name.trim().eq_ignore_ascii_case("content-type");
-        if self.in_content_type && self.content_type.replace(value.trim().to_owned()).is_some() {
+        self.in_content_type = name.trim_matches([' ', '\t']).eq_ignore_ascii_case("content-type");
+        if self.in_content_type
+            && self.content_type.replace(value.trim_matches([' ', '\t']).to_owned()).is_some()
+        {
             return Err(broken("part with two content types"));
         }
         Ok(())
