@@ -10,3 +10,5 @@ pub mod signer;
 pub mod state;
 #[cfg(test)]
 mod testkit;
+
+pub use node::SecurityServer;

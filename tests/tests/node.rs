@@ -15,10 +15,11 @@ use certs::profile::{Profile, RequestFor};
 use gateway::Clock;
 use protocol::id::{MemberId, SecurityServerId};
 use registry::{Registry, publish::SourceKind};
+use security_server::SecurityServer;
 use security_server::config::Config;
 use security_server::doctor::{self, Verdict};
 use security_server::enrol;
-use security_server::node::{Readiness, Running, SecurityServer, StartError};
+use security_server::node::{Readiness, Running, StartError};
 
 const MESSAGES: u16 = 15_500;
 const OCSP: u16 = 15_577;
@@ -102,7 +103,12 @@ impl Federation {
     }
 
     fn start(&self, number: u8) -> Result<Running, StartError> {
-        SecurityServer::start(Config::read(&self.file(number)).unwrap(), Clock::system())
+        let config = Config::read(&self.file(number)).unwrap();
+        self.runtime.block_on(SecurityServer::start(config, Clock::system()))
+    }
+
+    fn stop(&self, running: Running) {
+        self.runtime.block_on(running.stop());
     }
 
     fn call(&self, path: &str) -> (u16, String) {
@@ -222,8 +228,8 @@ fn two_servers_exchange_messages_and_start_again() {
     assert!(answer.contains("access_denied"), "{answer}");
     // A second start on the same state is refused and disturbs nothing.
     assert!(matches!(federation.start(1), Err(StartError::Running(_) | StartError::Port { .. })));
-    consumer.stop();
-    provider.stop();
+    federation.stop(consumer);
+    federation.stop(provider);
 
     // The responses of the last run are used at once, also when nobody can be asked.
     let started = Instant::now();
@@ -241,7 +247,7 @@ fn a_change_of_the_file_is_applied_at_the_start() {
     let provider = federation.start(2).unwrap();
     ready(&provider);
     let text = std::fs::read_to_string(federation.file(2)).unwrap();
-    provider.stop();
+    federation.stop(provider);
     std::fs::write(federation.file(2), text.replace("/open/**", "/ajar/**")).unwrap();
     let (consumer, provider) = (federation.start(1).unwrap(), federation.start(2).unwrap());
     ready(&consumer);
@@ -257,7 +263,8 @@ fn what_is_wrong_is_told_with_what_to_do() {
     let text = std::fs::read_to_string(federation.file(1)).unwrap();
     let refused = |text: &str| -> String {
         let config = Config::parse(text, &federation.file(1)).unwrap();
-        SecurityServer::start(config, Clock::system()).err().expect("a refusal").to_string()
+        let started = federation.runtime.block_on(SecurityServer::start(config, Clock::system()));
+        started.err().expect("a refusal").to_string()
     };
     #[track_caller]
     fn check(told: &str, expected: &[&str]) {
@@ -308,8 +315,8 @@ fn the_doctor_knows_a_healthy_node_and_a_sick_one() {
     let sick: Vec<_> = healthy.iter().filter(|finding| finding.verdict != Verdict::Good).collect();
     assert!(sick.is_empty(), "{sick:#?}");
     assert!(healthy.len() > 12, "{healthy:#?}");
-    provider.stop();
-    consumer.stop();
+    federation.stop(provider);
+    federation.stop(consumer);
 
     #[track_caller]
     fn check(findings: &[doctor::Finding], check: &str, why: &str) {

@@ -23,6 +23,9 @@ pub use pin::{Pin, PinError, PinSource};
 
 use crate::state::LocalConfiguration;
 
+/// The source of [`written`], whose comments are the operator's manual.
+pub const MANUAL: &str = include_str!("written.rs");
+
 /// What a node runs on. Paths are absolute or relative to the working directory.
 #[derive(Clone, Debug)]
 pub struct Config {

@@ -13,7 +13,6 @@ mod ports;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -26,7 +25,7 @@ use gateway::snapshot::SnapshotCell;
 use gateway::tls::IdentityCell;
 use gateway::{Clock, Gateway, GatewayParts, RunningGateway, Settings};
 use protocol::configuration::{Anchor, CostPreference};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 pub use error::StartError;
@@ -50,9 +49,10 @@ const FIRST_CONFIGURATION: Duration = Duration::from_secs(30);
 /// A security server.
 pub struct SecurityServer;
 
-/// A security server that runs. Dropping it stops it as [`Running::stop`] does.
+/// A security server that runs. Dropping it stops it too, and blocks the thread until that is done.
 pub struct Running {
     stop: watch::Sender<bool>,
+    ended: oneshot::Receiver<()>,
     thread: Option<JoinHandle<()>>,
     readiness: watch::Receiver<Readiness>,
 }
@@ -67,29 +67,33 @@ pub enum Readiness {
 }
 
 impl SecurityServer {
-    /// Starts a server; returns when its ports are open.
+    /// Starts a server; returns when its ports are open. The server has threads of its own.
     ///
     /// # Errors
     /// Each says what to do. Nothing runs on after an error.
-    pub fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
+    pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
         let (stop, stopping) = watch::channel(false);
         let (tell, readiness) = watch::channel(Readiness::NotReady("it is starting".to_owned()));
-        let (started, outcome) = sync_channel(1);
-        let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(run(config, clock, &started, tell, stopping)),
-            Err(error) => drop(started.send(Err(StartError::Resources(error)))),
+        let (started, outcome) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let run = move || {
+            match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime.block_on(run(config, clock, started, tell, stopping)),
+                Err(error) => drop(started.send(Err(StartError::Resources(error)))),
+            }
+            drop(end);
         };
         let thread =
             std::thread::Builder::new().name("node".to_owned()).spawn(run).map_err(StartError::Resources)?;
         let died = || StartError::Gateway("it ended unexpectedly; look into its log".to_owned());
-        match outcome.recv().unwrap_or_else(|_| Err(died())) {
-            Ok(()) => Ok(Running { stop, thread: Some(thread), readiness }),
-            Err(error) => {
-                // The thread has nothing left to do, and holds no lock once it is gone.
-                drop(thread.join());
-                Err(error)
-            }
+        let outcome = outcome.await.unwrap_or_else(|_| Err(died()));
+        let mut running = Running { stop, ended, thread: Some(thread), readiness };
+        if let Err(error) = outcome {
+            // The thread has nothing left to do, and holds no lock once it is gone.
+            running.end().await;
+            return Err(error);
         }
+        Ok(running)
     }
 }
 
@@ -99,14 +103,19 @@ impl Running {
         self.readiness.clone()
     }
 
-    /// Stops taking calls, lets running exchanges finish, writes what is to be written. Blocks until all
-    /// is done.
-    pub fn stop(mut self) {
-        self.end();
+    /// Stops taking calls, lets running exchanges finish, writes what is to be written.
+    pub async fn stop(mut self) {
+        self.end().await;
     }
 
-    fn end(&mut self) {
+    async fn end(&mut self) {
         self.stop.send_replace(true);
+        // It is never sent to: it ends with the last act of the thread.
+        let _ = (&mut self.ended).await;
+        self.join();
+    }
+
+    fn join(&mut self) {
         if let Some(thread) = self.thread.take() {
             if thread.join().is_err() {
                 tracing::error!("the node's thread has panicked");
@@ -117,16 +126,17 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.end();
+        self.stop.send_replace(true);
+        self.join();
     }
 }
 
-type Started = SyncSender<Result<(), StartError>>;
+type Started = oneshot::Sender<Result<(), StartError>>;
 
 async fn run(
     config: Config,
     clock: Clock,
-    started: &Started,
+    started: Started,
     readiness: watch::Sender<Readiness>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -163,23 +173,48 @@ impl Node {
         ports::check(&config.listen)?;
         let anchor = read_anchor(&config)?;
         let state = open_state(&config)?;
-        let token = Arc::new(open_token(&config)?);
+        // Deriving the key from the PIN takes longer than all the rest, so it is done beside it.
+        let token = tokio::task::spawn_blocking({
+            let config = config.clone();
+            move || open_token(&config)
+        });
         let host = config.listen.https.map_or_else(|| "localhost".to_owned(), |https| https.ip().to_string());
         let internal =
             internal_tls::load_or_create(&config.state_folder.join("internal-tls"), &host, clock.now())?;
         let fetcher = Fetcher::new(CONNECT, READ);
         let snapshot = Arc::new(SnapshotCell::new());
-        let configuration = first_configuration(&config, anchor, &snapshot, clock).await?;
+        let mut configuration = configuration_client(
+            &config,
+            anchor,
+            config.configuration_folder(),
+            Arc::clone(&snapshot),
+            clock,
+        );
+        let is_current = configuration.load_local().map_err(|error| StartError::Folder {
+            folder: config.configuration_folder(),
+            reason: error.to_string(),
+        })?;
+        let timestamper = ApprovedServices::new(
+            fetcher.clone(),
+            Arc::clone(&snapshot),
+            clock,
+            config.message_log.timestamping_services.clone(),
+            CostPreference::None,
+        );
+        let log = Arc::new(open_log(&config, clock, Arc::new(timestamper))?);
+        let token = token.await.unwrap_or_else(|error| Err(StartError::Gateway(error.to_string())))?;
+        if !is_current {
+            download(&config, &mut configuration, &snapshot).await?;
+        }
 
         let ocsp_settings = OwnSettings::in_folder(config.ocsp_folder());
-        let own_ocsp =
-            Arc::new(OwnResponses::new(ocsp_settings, fetcher.clone(), Arc::clone(&snapshot), clock));
+        let own_ocsp = Arc::new(OwnResponses::new(ocsp_settings, fetcher, Arc::clone(&snapshot), clock));
         let ocsp: Arc<dyn crate::signer::OwnOcsp> = own_ocsp.clone();
         let signer = Arc::new(BatchSigner::new(Arc::clone(&snapshot), ocsp, clock));
         let identity = Arc::new(IdentityCell::new(Arc::clone(&snapshot)));
         let keeper = Arc::new(KeyKeeper {
             server: config.server.clone(),
-            token,
+            token: Arc::new(token),
             snapshot: Arc::clone(&snapshot),
             ocsp: Arc::clone(&own_ocsp),
             identity: Arc::clone(&identity),
@@ -192,15 +227,6 @@ impl Node {
         keeper.refresh();
         let directory = Arc::new(Directory::new(config.server.clone()));
         update_directory(&directory, &state, &snapshot)?;
-        let timestamper = ApprovedServices::new(
-            fetcher,
-            Arc::clone(&snapshot),
-            clock,
-            config.message_log.timestamping_services.clone(),
-            CostPreference::None,
-        );
-        let log = Arc::new(open_log(&config, clock, Arc::new(timestamper))?);
-
         let relay = gateway::http::bind(config.listen.ocsp, false)
             .map_err(|error| ports::refusal("ocsp", config.listen.ocsp, &error))?;
         let parts = GatewayParts {
@@ -304,29 +330,21 @@ pub(crate) fn configuration_client(
     ConfigurationClient::new(settings, fetcher, snapshot, clock)
 }
 
-/// Takes the local copy; without one that is in force it downloads before anything else. A node whose
-/// copy has expired starts all the same and refuses messages until the registry is there again.
-async fn first_configuration(
+/// Downloads before anything else, since there is no local copy in force. A node whose copy has expired
+/// starts all the same and refuses messages until the registry is there again.
+async fn download(
     config: &Config,
-    anchor: Anchor,
-    snapshot: &Arc<SnapshotCell>,
-    clock: Clock,
-) -> Result<ConfigurationClient, StartError> {
-    let folder = config.configuration_folder();
-    let mut client = configuration_client(config, anchor, folder.clone(), Arc::clone(snapshot), clock);
-    let is_current =
-        client.load_local().map_err(|error| StartError::Folder { folder, reason: error.to_string() })?;
-    if is_current {
-        return Ok(client);
-    }
+    client: &mut ConfigurationClient,
+    snapshot: &SnapshotCell,
+) -> Result<(), StartError> {
     let failure = match tokio::time::timeout(FIRST_CONFIGURATION, client.refresh_once()).await {
-        Ok(Ok(())) => return Ok(client),
+        Ok(Ok(())) => return Ok(()),
         Ok(Err(error)) => error.reason,
         Err(_) => format!("the registry did not answer within {} s", FIRST_CONFIGURATION.as_secs()),
     };
     if snapshot.load().is_some() {
         tracing::warn!(%failure, "the local copy of the global configuration has expired, and there is no new one");
-        return Ok(client);
+        return Ok(());
     }
     Err(StartError::NoConfiguration { anchor: config.anchor.clone(), reason: failure })
 }
