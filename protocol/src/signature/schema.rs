@@ -163,8 +163,13 @@ fn rule(name: &str) -> Option<(Content, Option<&'static str>)> {
 
 /// Checks a `ds:Signature` and all below it.
 pub(super) fn validate(signature: &Element<'_>) -> Result<(), Fault> {
+    let mut name = String::with_capacity(64);
     for element in signature.descendants() {
-        if let Some((content, attribute)) = name(&element).and_then(|name| rule(&name)) {
+        let Some(prefix) = prefix(element.namespace()) else { continue };
+        name.clear();
+        name.push_str(prefix);
+        name.push_str(element.local_name());
+        if let Some((content, attribute)) = rule(&name) {
             let is_right = attribute.is_none_or(|attribute| element.attribute(attribute).is_some())
                 && matches(&element, &content);
             if !is_right {
@@ -175,13 +180,21 @@ pub(super) fn validate(signature: &Element<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-fn name(element: &Element<'_>) -> Option<String> {
-    let prefix = match element.namespace() {
-        XMLDSIG_NAMESPACE => "ds",
-        XADES_NAMESPACE => "xades",
-        _ => return None,
-    };
-    Some(format!("{prefix}:{}", element.local_name()))
+/// How the rules write a namespace that they know.
+fn prefix(namespace: &str) -> Option<&'static str> {
+    match namespace {
+        XMLDSIG_NAMESPACE => Some("ds:"),
+        XADES_NAMESPACE => Some("xades:"),
+        _ => None,
+    }
+}
+
+/// Whether an element has one of these names.
+fn is_one_of(element: &Element<'_>, names: &[&str]) -> bool {
+    prefix(element.namespace()).is_some_and(|prefix| {
+        let local = element.local_name();
+        names.iter().any(|name| name.strip_prefix(prefix) == Some(local))
+    })
 }
 
 fn matches(element: &Element<'_>, content: &Content) -> bool {
@@ -193,20 +206,13 @@ fn matches(element: &Element<'_>, content: &Content) -> bool {
         Choice(names) => {
             let mut children = element.elements().peekable();
             children.peek().is_some()
-                && children.all(|child| match name(&child) {
-                    Some(name) => names.contains(&name.as_str()),
-                    None => true,
-                })
+                && children.all(|child| prefix(child.namespace()).is_none() || is_one_of(&child, names))
         }
         Sequence(items) => {
             let mut children = element.elements().peekable();
             let in_order = items.iter().all(|Item(names, least, most)| {
                 let mut count = 0;
-                while count < *most
-                    && children
-                        .next_if(|child| name(child).is_some_and(|name| names.contains(&name.as_str())))
-                        .is_some()
-                {
+                while count < *most && children.next_if(|child| is_one_of(child, names)).is_some() {
                     count += 1;
                 }
                 count >= *least
