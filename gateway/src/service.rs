@@ -34,9 +34,12 @@ const LONGEST_IDLE: Duration = Duration::from_secs(4);
 pub(crate) struct ServiceCaller {
     identity: Option<Identity>,
     connect_timeout: Duration,
-    pool: Arc<Pool<()>>,
+    pool: Arc<Pool<Tls>>,
     tls: Mutex<HashMap<(ClientId, ServiceTls), PinnedTo>>,
 }
+
+/// How a connection was secured, if it was.
+type Tls = Option<Arc<rustls::ClientConfig>>;
 
 /// TLS settings, and the certificates they were made for.
 type PinnedTo = (Vec<Bytes>, Arc<rustls::ClientConfig>);
@@ -48,9 +51,9 @@ pub(crate) struct ServiceAnswer {
     body: Option<Incoming>,
     may_have_body: bool,
     timeout: Duration,
-    pool: Arc<Pool<()>>,
+    pool: Arc<Pool<Tls>>,
     key: Arc<str>,
-    connection: Option<Connection<()>>,
+    connection: Option<Connection<Tls>>,
 }
 
 impl ServiceCaller {
@@ -72,21 +75,15 @@ impl ServiceCaller {
     ) -> Result<ServiceAnswer, Refusal> {
         let target = Target::of(&service.url, request.service_path(), request.query())?;
         let mut outgoing = target.request(request, body)?;
-        let key: Arc<str> = if target.secure {
-            let check = match service.tls {
-                ServiceTls::Pinned => "pinned",
-                ServiceTls::Verified => "verified",
-                ServiceTls::Unchecked => "unchecked",
-            };
-            format!("{check} {} {}:{}", service.id.provider(), target.host, target.port).into()
-        } else {
-            format!("{}:{}", target.host, target.port).into()
+        let tls = if target.secure { Some(self.tls_config(service, pins)?) } else { None };
+        let key: Arc<str> = match &tls {
+            Some(_) => format!("{}:{} {}", target.host, target.port, service.id.provider()).into(),
+            None => format!("{}:{}", target.host, target.port).into(),
         };
         loop {
-            let pooled = self.pool.take(&key);
-            let mut connection = match pooled {
+            let mut connection = match self.reuse(&key, tls.as_ref()) {
                 Some(connection) => connection,
-                None => self.connect(&target, service, pins).await?,
+                None => self.connect(&target, service, tls.clone()).await?,
             };
             let was_used = connection.was_used();
             let sent = timeout(service.timeout, connection.send(outgoing)).await;
@@ -124,12 +121,24 @@ impl ServiceCaller {
         }
     }
 
+    /// An open connection that was secured in the same way: by the same certificates, if by any.
+    fn reuse(&self, key: &str, tls: Option<&Arc<rustls::ClientConfig>>) -> Option<Connection<Tls>> {
+        loop {
+            let connection = self.pool.take(key)?;
+            match (&connection.peer, tls) {
+                (None, None) => return Some(connection),
+                (Some(one), Some(other)) if Arc::ptr_eq(one, other) => return Some(connection),
+                _ => {}
+            }
+        }
+    }
+
     async fn connect(
         &self,
         target: &Target,
         service: &LocalService,
-        pins: &[Bytes],
-    ) -> Result<Connection<()>, Refusal> {
+        tls: Tls,
+    ) -> Result<Connection<Tls>, Refusal> {
         let limit = self.connect_timeout.min(service.timeout);
         let stream = dial(&target.host, target.port, limit).await.map_err(|error| {
             let text = match &error {
@@ -141,20 +150,17 @@ impl ServiceCaller {
         })?;
         let broken =
             |error: hyper::Error| failed(code::NETWORK_ERROR, "cannot connect to the service", &error);
-        if !target.secure {
-            return Connection::start(stream, ()).await.map_err(broken);
-        }
-        let config = self.tls_config(service, pins)?;
+        let Some(config) = tls else { return Connection::start(stream, None).await.map_err(broken) };
         let name = ServerName::try_from(target.host.clone()).map_err(|error| {
             failed(code::UNKNOWN_HOST, "the host of the service is not a valid name", &error)
         })?;
-        let handshake = timeout(limit, TlsConnector::from(config).connect(name, stream)).await;
+        let handshake = timeout(limit, TlsConnector::from(Arc::clone(&config)).connect(name, stream)).await;
         let stream = handshake.map_err(|_| timed_out(limit))?.map_err(|error| {
             let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
             let code = if is_tls { code::SSL_AUTHENTICATION_FAILED } else { code::NETWORK_ERROR };
             failed(code, "no TLS connection to the service that its registered certificates allow", &error)
         })?;
-        Connection::start(stream, ()).await.map_err(broken)
+        Connection::start(stream, Some(config)).await.map_err(broken)
     }
 
     fn tls_config(

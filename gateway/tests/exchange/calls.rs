@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gateway::http::Outgoing;
-use gateway::ports::{ConnectionType, Direction, LocalClient, Side};
+use gateway::ports::{ConnectionType, Direction, LocalClient, ServiceTls, Side};
 use gateway::tls::Identity;
 use http_body_util::BodyExt as _;
 use hyper::{HeaderMap, Request};
@@ -14,8 +14,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::federation::{
-    CLIENT_PORT, CLIENT_TLS_PORT, Federation, HEALTH_PORT, client, self_signed, service,
+    CLIENT_PORT, CLIENT_TLS_PORT, Federation, HEALTH_PORT, client, provider, self_signed, service,
 };
+use crate::service::System;
 use crate::trusting::trusting;
 
 pub(crate) struct Answer {
@@ -185,6 +186,31 @@ async fn connection_types_are_enforced() {
         assert_eq!(answer.error(), tls, "{connection_type:?} TLS");
         let answer = call_over_tls(&federation, Some(&identity), Some(&key)).await;
         assert_eq!(answer.error(), certificate, "{connection_type:?} with certificate");
+    }
+}
+
+#[tokio::test]
+async fn services_are_called_over_tls() {
+    let federation = Federation::start();
+    let (identity, other) = (self_signed(), self_signed());
+    let system = System::start_with(&federation.provider.ip, Some(&identity));
+    let refused = "server.serverproxy.ssl_authentication_failed";
+    for (tls, registered, error) in [
+        (ServiceTls::Pinned, Some(&identity), ""),
+        (ServiceTls::Pinned, Some(&other), refused),
+        (ServiceTls::Pinned, None, refused),
+        (ServiceTls::Unchecked, None, ""),
+        (ServiceTls::Verified, Some(&identity), refused),
+    ] {
+        federation.change_service(|service| {
+            service.url = format!("https://{}/tls", system.address);
+            service.tls = tls;
+        });
+        let certificates = registered.map(|identity| identity.chain()[0].clone()).into_iter().collect();
+        let local = LocalClient { id: provider(), connection_type: ConnectionType::Http, certificates };
+        federation.provider.directory.clients.lock().unwrap().insert(provider(), Arc::new(local));
+        let answer = federation.call("GET", &format!("{ECHO}/x"), Outgoing::Empty).await;
+        assert_eq!(answer.error(), error, "{tls:?} {:?}", answer.body);
     }
 }
 

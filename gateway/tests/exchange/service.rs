@@ -9,6 +9,7 @@ use bytes::Bytes;
 use gateway::http::body::Piece;
 use gateway::http::server::Service;
 use gateway::http::{Outgoing, bind, serve};
+use gateway::tls::Identity;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::{HeaderMap, Request, Response};
@@ -32,13 +33,27 @@ struct Answers(Arc<Seen>);
 impl System {
     /// Starts on a free port of an address.
     pub(crate) fn start(ip: &str) -> Self {
+        Self::start_with(ip, None)
+    }
+
+    /// The same over TLS, if there is an identity to show.
+    pub(crate) fn start_with(ip: &str, identity: Option<&Identity>) -> Self {
         let listener = bind(format!("{ip}:0").parse().unwrap(), false).unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Seen::default());
         let (stop, stopped) = watch::channel(false);
         let service = Arc::new(Answers(Arc::clone(&seen)));
-        let no_tls = None::<fn() -> Option<Arc<rustls::ServerConfig>>>;
-        tokio::spawn(serve(listener, no_tls, move |_| Some(Arc::clone(&service)), stopped));
+        let tls = identity.map(|identity| {
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let config = rustls::ServerConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_cert_resolver(identity.server_resolver());
+            let config = Arc::new(config);
+            move || Some(Arc::clone(&config))
+        });
+        tokio::spawn(serve(listener, tls, move |_| Some(Arc::clone(&service)), stopped));
         Self { address, seen, _stop: stop }
     }
 }
