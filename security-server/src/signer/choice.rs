@@ -60,10 +60,12 @@ impl Choices {
         now: UtcTime,
     ) -> Result<Arc<Choice>, Fault> {
         let made_of = (snapshot.generation(), ocsp.round());
-        if let Some(choice) = self.current.load_full() {
-            if choice.made_of == made_of && choice.from <= now && now < choice.until {
-                return Ok(choice);
-            }
+        if let Some(choice) = self.current.load_full()
+            && choice.made_of == made_of
+            && choice.from <= now
+            && now < choice.until
+        {
+            return Ok(choice);
         }
         let freshness = Duration::from_secs(snapshot.configuration().ocsp_freshness_seconds());
         let mut reason = String::from("the member has no signing certificate");

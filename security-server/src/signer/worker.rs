@@ -96,11 +96,11 @@ fn signed(
             Err(error) => Err(failed(&error.to_string())),
         }
     };
-    if let [message] = messages {
-        if let [digest] = message[..] {
-            let document = document(SignedReference::Message(digest))?;
-            return Ok(vec![Signed { document, hash_chain_result: None, hash_chain: None }]);
-        }
+    if let [message] = messages
+        && let [digest] = message[..]
+    {
+        let document = document(SignedReference::Message(digest))?;
+        return Ok(vec![Signed { document, hash_chain_result: None, hash_chain: None }]);
     }
     let parts: Vec<&[Digest]> = messages.iter().map(Vec::as_slice).collect();
     let chain = hash_chain::signature_batch(&parts);

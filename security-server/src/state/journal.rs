@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustix::fs::{FlockOperation, flock};
 
-use super::{Batch, Store, StoreError};
+use super::{Batch, Pair, Store, StoreError};
 
 const FILE: &str = "state.journal";
 const MAX_RECORD: usize = 64 << 20;
@@ -121,7 +121,7 @@ impl Store for JournalStore {
         Ok(self.lock().pairs.get(key).cloned())
     }
 
-    fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    fn scan(&self, prefix: &[u8]) -> Result<Vec<Pair>, StoreError> {
         let journal = self.lock();
         let from = journal.pairs.range(prefix.to_vec()..);
         Ok(from

@@ -7,6 +7,7 @@
 mod journal;
 mod model;
 mod node_state;
+mod records;
 mod sled_store;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,9 @@ pub use model::{
 pub use node_state::{Change, NodeState, StateError};
 pub use sled_store::SledStore;
 
+/// A key and its value.
+pub type Pair = (Vec<u8>, Vec<u8>);
+
 /// Bytes under keys, durable.
 ///
 /// Promise: when [`Store::write`] returns, the whole batch survives a crash and a loss of power; a
@@ -28,7 +32,7 @@ pub trait Store: Send + Sync {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
     /// All pairs whose key starts with `prefix`, in the order of their keys.
-    fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError>;
+    fn scan(&self, prefix: &[u8]) -> Result<Vec<Pair>, StoreError>;
 
     /// Does all changes of the batch at once. Blocks until they are durable.
     fn write(&self, batch: Batch) -> Result<(), StoreError>;

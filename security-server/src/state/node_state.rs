@@ -6,20 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use gateway::ports::{ConnectionType, ServiceTls};
-use protocol::id::{ClientId, GlobalGroupId, SecurityServerId, encode_segment};
+use protocol::id::{ClientId, SecurityServerId};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
-use super::{
-    AccessRight, Batch, ClientSettings, LocalConfiguration, LocalGroup, ServiceKey, ServiceSettings, Store,
-    StoreError, Subject,
-};
+use super::records::{ClientRecord, GroupRecord, RightsRecord, ServiceRecord, encode};
+use super::{Batch, ClientSettings, LocalConfiguration, LocalGroup, ServiceKey, Store, StoreError};
 
 const SERVER_KEY: &str = "meta/server";
 const KINDS: [&str; 4] = ["client/", "service/", "group/", "rights/"];
@@ -121,7 +113,7 @@ impl NodeState {
     /// Makes the state equal to `wanted`, in one durable step, and tells what that changed.
     pub fn replace(&self, wanted: &LocalConfiguration) -> Result<Vec<Change>, StateError> {
         let before = self.load()?;
-        let records = encode(wanted)?;
+        let records = encode(wanted).map_err(|error| corrupt("", error.to_string()))?;
         let mut batch = Batch::default();
         for kind in KINDS {
             for (key, value) in self.store.scan(kind.as_bytes())? {
@@ -169,195 +161,6 @@ fn owner<'a>(
     configuration.clients.get_mut(&id).ok_or_else(|| corrupt(key, format!("there is no client {client}")))
 }
 
-#[derive(Deserialize, Serialize)]
-struct ClientRecord {
-    client: String,
-    connection_type: String,
-    certificates: Vec<String>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct ServiceRecord {
-    client: String,
-    code: String,
-    version: Option<String>,
-    url: String,
-    timeout_millis: u64,
-    tls: StoredTls,
-    disabled: Option<String>,
-    rest: bool,
-}
-
-#[derive(Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum StoredTls {
-    Pinned,
-    Verified,
-    Unchecked,
-}
-
-#[derive(Deserialize, Serialize)]
-struct GroupRecord {
-    client: String,
-    code: String,
-    description: String,
-    members: Vec<String>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct RightsRecord {
-    client: String,
-    code: String,
-    rights: Vec<RightRecord>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct RightRecord {
-    method: Option<String>,
-    path: Option<String>,
-    subject: StoredSubject,
-}
-
-#[derive(Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum StoredSubject {
-    Client(String),
-    GlobalGroup(String, String),
-    LocalGroup(String),
-}
-
-/// The names by which X-Road stores connection types (§5.2).
-fn connection_name(kind: ConnectionType) -> &'static str {
-    match kind {
-        ConnectionType::Http => "NOSSL",
-        ConnectionType::HttpsNoAuth => "SSLNOAUTH",
-        ConnectionType::Https => "SSLAUTH",
-    }
-}
-
-impl ClientRecord {
-    fn read(self) -> Result<(ClientId, ClientSettings), String> {
-        let id = ClientId::parse_encoded(&self.client).map_err(|error| error.to_string())?;
-        let kinds = [ConnectionType::Http, ConnectionType::HttpsNoAuth, ConnectionType::Https];
-        let connection_type = kinds
-            .into_iter()
-            .find(|kind| connection_name(*kind) == self.connection_type)
-            .ok_or_else(|| format!("unknown connection type {}", self.connection_type))?;
-        let certificates: Result<Vec<Bytes>, _> =
-            self.certificates.iter().map(|der| STANDARD.decode(der).map(Bytes::from)).collect();
-        let certificates = certificates.map_err(|error| error.to_string())?;
-        Ok((id, ClientSettings { connection_type, certificates, ..ClientSettings::default() }))
-    }
-}
-
-impl From<ServiceRecord> for ServiceSettings {
-    fn from(record: ServiceRecord) -> Self {
-        Self {
-            url: record.url,
-            timeout: Duration::from_millis(record.timeout_millis),
-            tls: match record.tls {
-                StoredTls::Pinned => ServiceTls::Pinned,
-                StoredTls::Verified => ServiceTls::Verified,
-                StoredTls::Unchecked => ServiceTls::Unchecked,
-            },
-            disabled: record.disabled,
-            rest: record.rest,
-        }
-    }
-}
-
-impl RightRecord {
-    fn read(self, code: &str) -> Result<AccessRight, String> {
-        let subject = match self.subject {
-            StoredSubject::Client(id) => ClientId::parse_encoded(&id).map(Subject::Client),
-            StoredSubject::GlobalGroup(instance, code) => {
-                GlobalGroupId::new(&instance, &code).map(Subject::GlobalGroup)
-            }
-            StoredSubject::LocalGroup(code) => Ok(Subject::LocalGroup(code)),
-        };
-        let subject = subject.map_err(|error| error.to_string())?;
-        Ok(AccessRight { service_code: code.to_owned(), method: self.method, path: self.path, subject })
-    }
-
-    fn of(right: &AccessRight) -> Self {
-        let subject = match &right.subject {
-            Subject::Client(id) => StoredSubject::Client(id.encoded()),
-            Subject::GlobalGroup(id) => {
-                StoredSubject::GlobalGroup(id.instance().to_owned(), id.code().to_owned())
-            }
-            Subject::LocalGroup(code) => StoredSubject::LocalGroup(code.clone()),
-        };
-        Self { method: right.method.clone(), path: right.path.clone(), subject }
-    }
-}
-
-/// All records of a configuration by key.
-fn encode(configuration: &LocalConfiguration) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StateError> {
-    let mut records = BTreeMap::new();
-    let mut put = |key: String, value: serde_json::Result<Vec<u8>>| {
-        let value = value.map_err(|error| corrupt(&key, error.to_string()))?;
-        records.insert(key.into_bytes(), value);
-        Ok::<(), StateError>(())
-    };
-    for (id, settings) in &configuration.clients {
-        let client = id.encoded();
-        let record = ClientRecord {
-            client: client.clone(),
-            connection_type: connection_name(settings.connection_type).to_owned(),
-            certificates: settings.certificates.iter().map(|der| STANDARD.encode(der)).collect(),
-        };
-        put(format!("client/{client}"), serde_json::to_vec(&record))?;
-        for (service, settings) in &settings.services {
-            let key = format!("service/{client}/{}", encode_service(service));
-            put(key, serde_json::to_vec(&service_record(&client, service, settings)))?;
-        }
-        for (code, group) in &settings.groups {
-            let record = GroupRecord {
-                client: client.clone(),
-                code: code.clone(),
-                description: group.description.clone(),
-                members: group.members.iter().map(ClientId::encoded).collect(),
-            };
-            put(format!("group/{client}/{}", encode_segment(code)), serde_json::to_vec(&record))?;
-        }
-        let mut by_code: BTreeMap<&str, Vec<RightRecord>> = BTreeMap::new();
-        for right in &settings.rights {
-            by_code.entry(&right.service_code).or_default().push(RightRecord::of(right));
-        }
-        for (code, rights) in by_code {
-            let record = RightsRecord { client: client.clone(), code: code.to_owned(), rights };
-            put(format!("rights/{client}/{}", encode_segment(code)), serde_json::to_vec(&record))?;
-        }
-    }
-    Ok(records)
-}
-
-/// The code, and after a slash the version. An empty version is kept apart from none by the slash.
-fn encode_service(service: &ServiceKey) -> String {
-    let code = encode_segment(&service.code);
-    match &service.version {
-        Some(version) => format!("{code}/{}", encode_segment(version)),
-        None => code,
-    }
-}
-
-fn service_record(client: &str, service: &ServiceKey, settings: &ServiceSettings) -> ServiceRecord {
-    ServiceRecord {
-        client: client.to_owned(),
-        code: service.code.clone(),
-        version: service.version.clone(),
-        url: settings.url.clone(),
-        timeout_millis: u64::try_from(settings.timeout.as_millis()).unwrap_or(u64::MAX),
-        tls: match settings.tls {
-            ServiceTls::Pinned => StoredTls::Pinned,
-            ServiceTls::Verified => StoredTls::Verified,
-            ServiceTls::Unchecked => StoredTls::Unchecked,
-        },
-        disabled: settings.disabled.clone(),
-        rest: settings.rest,
-    }
-}
-
 /// Each thing by its name for people, with something that differs when it changes.
 fn described(configuration: &LocalConfiguration) -> BTreeMap<String, String> {
     let mut things = BTreeMap::new();
@@ -391,9 +194,14 @@ fn changes(before: &LocalConfiguration, after: &LocalConfiguration) -> Vec<Chang
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use gateway::ports::{ConnectionType, ServiceTls};
+    use protocol::id::{GlobalGroupId, MemberId};
+
     use super::*;
-    use crate::state::SledStore;
-    use protocol::id::MemberId;
+    use crate::state::{AccessRight, ServiceSettings, SledStore, Subject};
 
     fn client(subsystem: &str) -> ClientId {
         ClientId::new(MemberId::new("CW", "GOV", "1/2 ü").unwrap(), Some(subsystem)).unwrap()

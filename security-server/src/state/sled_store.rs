@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, OnceLock};
 use std::thread::JoinHandle;
 
-use super::{Batch, Store, StoreError};
+use super::{Batch, Pair, Store, StoreError};
 
 /// Entries a leaf. Stored with the database; it cannot be changed later.
 const LEAF_FANOUT: usize = 64;
@@ -113,7 +113,7 @@ impl Store for SledStore {
         self.read(|db| Ok(db.get(key)?.map(|value| value.to_vec())))
     }
 
-    fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    fn scan(&self, prefix: &[u8]) -> Result<Vec<Pair>, StoreError> {
         self.read(|db| {
             db.scan_prefix(prefix)
                 .map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec())))

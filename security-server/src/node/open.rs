@@ -1,0 +1,113 @@
+//! Opens what a node is made of, each with its own refusal.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use certs::token::{SoftwareToken, TokenError};
+use gateway::Clock;
+use gateway::configuration::{self, ConfigurationClient};
+use gateway::http::Fetcher;
+use gateway::snapshot::SnapshotCell;
+use protocol::configuration::Anchor;
+
+use super::{StartError, log_key};
+use crate::config::Config;
+use crate::message_log::{self, MessageLog};
+use crate::state::{NodeState, SledStore, StateError, StoreError};
+
+pub(super) fn prepare_folder(folder: &Path) -> Result<(), StartError> {
+    let refused =
+        |error: io::Error| StartError::Folder { folder: folder.to_owned(), reason: error.to_string() };
+    std::fs::create_dir_all(folder).map_err(refused)?;
+    tempfile::tempfile_in(folder).map(drop).map_err(refused)
+}
+
+pub(crate) fn read_anchor(config: &Config) -> Result<Anchor, StartError> {
+    let refused = |reason: String| StartError::Anchor { file: config.anchor.clone(), reason };
+    let bytes = std::fs::read(&config.anchor).map_err(|error| refused(error.to_string()))?;
+    let anchor = Anchor::parse(&bytes).map_err(|error| refused(error.to_string()))?;
+    let expected = config.server.owner().instance();
+    if anchor.instance != expected {
+        return Err(StartError::WrongInstance {
+            file: config.anchor.clone(),
+            found: anchor.instance,
+            expected: expected.to_owned(),
+        });
+    }
+    Ok(anchor)
+}
+
+/// Opens the node's own configuration and brings it up to what the file declares.
+pub(super) fn open_state(config: &Config) -> Result<NodeState, StartError> {
+    let folder = config.node_state_folder();
+    let store = SledStore::open(&folder).map_err(|error| match error {
+        StoreError::InUse(_) => StartError::Running(config.state_folder.clone()),
+        error => StartError::State(error.into()),
+    })?;
+    let state = NodeState::open(Arc::new(store), &config.server).map_err(|error| match error {
+        StateError::OtherServer(owner) => StartError::OtherServer { folder, owner },
+        error => StartError::State(error),
+    })?;
+    if let Some(declared) = &config.clients {
+        for change in state.replace(declared).map_err(StartError::State)? {
+            tracing::info!(file = %config.file.display(), "{change}");
+        }
+    }
+    Ok(state)
+}
+
+/// Whether a process runs on this state folder.
+pub(crate) fn is_locked(state_folder: &Path) -> bool {
+    let folder = state_folder.join("node");
+    folder.is_dir() && matches!(SledStore::open(&folder), Err(StoreError::InUse(_)))
+}
+
+pub(crate) fn open_token(config: &Config) -> Result<SoftwareToken, StartError> {
+    let pin = config.pin.read()?;
+    let folder = config.token_folder();
+    SoftwareToken::open(&folder, &pin).map_err(|error| match error {
+        TokenError::WrongPin => StartError::WrongPin(folder),
+        TokenError::NotInitialized => StartError::NoToken(folder),
+        error => StartError::Token { folder, reason: error.to_string() },
+    })
+}
+
+/// A client of the registry. Its rounds have times of their own (§3.3 of the global configuration).
+pub(crate) fn configuration_client(
+    config: &Config,
+    anchor: Anchor,
+    folder: PathBuf,
+    snapshot: Arc<SnapshotCell>,
+    clock: Clock,
+) -> ConfigurationClient {
+    let settings = configuration::Settings {
+        anchor,
+        folder,
+        refresh: config.configuration.refresh,
+        federations: config.configuration.federations.clone(),
+    };
+    let fetcher = Fetcher::new(configuration::CONNECT_TIMEOUT, configuration::READ_TIMEOUT);
+    ConfigurationClient::new(settings, fetcher, snapshot, clock)
+}
+
+pub(super) fn open_log(
+    config: &Config,
+    clock: Clock,
+    timestamper: Arc<dyn message_log::Timestamper>,
+) -> Result<MessageLog, StartError> {
+    let wanted = &config.message_log;
+    let folder = config.message_log_folder();
+    let refused = |reason: String| StartError::MessageLog { folder: folder.clone(), reason };
+    let mut settings = message_log::Settings::new(&folder);
+    settings.segment_size = wanted.segment_size;
+    settings.free_space_floor = wanted.free_space_floor;
+    settings.bodies.logging = wanted.bodies;
+    settings.bodies.limit = wanted.body_limit;
+    settings.timestamps.acceptable_failure = wanted.acceptable_timestamp_failure.unwrap_or_default();
+    settings.timestamps.retry_delay = wanted.timestamp_retry;
+    let key = log_key::load_or_create(&config.state_folder.join("log-key"), &config.server);
+    settings.origin = Some(log_key::origin(&config.server));
+    settings.key = Some(Arc::new(key.map_err(|error| refused(error.to_string()))?));
+    MessageLog::open(settings, clock, timestamper).map_err(|error| refused(error.to_string()))
+}
