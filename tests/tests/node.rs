@@ -28,8 +28,8 @@ const HTTP: u16 = 18_080;
 /// An authority, a registry, and what two servers need to start.
 struct Federation {
     folder: tempfile::TempDir,
-    _authority: ca::Running,
-    _registry: registry::Running,
+    /// None once they have been switched off.
+    outside: Option<(ca::Running, registry::Running)>,
     runtime: tokio::runtime::Runtime,
     provider: SocketAddr,
     network: u8,
@@ -68,8 +68,7 @@ impl Federation {
         let configuration = registry::Config::parse(&configuration, path).unwrap();
         let registry = runtime.block_on(Registry::start(configuration, Clock::system())).unwrap();
         std::fs::write(path.join("anchor.xml"), registry.anchor(SourceKind::Internal).unwrap()).unwrap();
-        let federation =
-            Self { folder, _authority: authority, _registry: registry, runtime, provider, network };
+        let federation = Self { folder, outside: Some((authority, registry)), runtime, provider, network };
         for number in [1, 2] {
             federation.write_config(number, "");
         }
@@ -239,6 +238,30 @@ fn two_servers_exchange_messages_and_start_again() {
     let (status, answer) = federation.call("/open/door");
     eprintln!("both servers started and made an exchange in {:?}", started.elapsed());
     assert_eq!(status, 200, "{answer}");
+}
+
+#[test]
+fn a_start_needs_neither_registry_nor_authority() {
+    let mut federation = Federation::new(95);
+    let (consumer, provider) = (federation.start(1).unwrap(), federation.start(2).unwrap());
+    ready(&consumer);
+    ready(&provider);
+    federation.stop(consumer);
+    federation.stop(provider);
+    if let Some((authority, registry)) = federation.outside.take() {
+        federation.runtime.block_on(registry.stop());
+        federation.runtime.block_on(authority.stop());
+    }
+    let (consumer, provider) = (federation.start(1).unwrap(), federation.start(2).unwrap());
+    assert_eq!(*consumer.readiness().borrow(), Readiness::Ready, "at once, from what the last run kept");
+    assert_eq!(*provider.readiness().borrow(), Readiness::Ready);
+    let (status, answer) = federation.call("/open/door");
+    assert_eq!(status, 200, "{answer}");
+    federation.stop(consumer);
+    // Without a copy there is nothing to go by.
+    std::fs::remove_dir_all(federation.folder.path().join("ss1/globalconf")).unwrap();
+    let refused = federation.start(1).err().expect("a refusal").to_string();
+    assert!(refused.contains("no global configuration") && refused.contains("anchor.xml"), "{refused}");
 }
 
 #[test]

@@ -73,6 +73,11 @@ pub(super) fn check(text: &str, file: &Path, problems: &mut Problems) -> Option<
                 0..=1 << 40,
                 problems,
             ),
+        size_limit: (message_log.size_limit_megabytes > 0).then(|| {
+            let key = "[message-log] size-limit-megabytes";
+            MEGABYTE * within(key, message_log.size_limit_megabytes, 1..=1 << 40, problems)
+        }),
+        timestamp_immediately: message_log.timestamp_immediately,
         acceptable_timestamp_failure: (failure > 0).then(|| Duration::from_secs(failure)),
         timestamping_services: message_log.timestamping_services,
         timestamp_retry: seconds(

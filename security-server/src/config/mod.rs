@@ -107,6 +107,10 @@ pub struct MessageLogSettings {
     pub segment_size: u64,
     /// Free bytes that the disk must have.
     pub free_space_floor: u64,
+    /// Most bytes of the whole log; none: as many as the disk has.
+    pub size_limit: Option<u64>,
+    /// Whether every message is time-stamped before its exchange goes on.
+    pub timestamp_immediately: bool,
     /// Longest acceptable failure of time-stamping; none: no limit.
     pub acceptable_timestamp_failure: Option<Duration>,
     /// URLs of the time-stamping services to use, in their order; empty: all that are approved.

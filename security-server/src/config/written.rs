@@ -150,6 +150,13 @@ pub struct MessageLog {
     /// Megabytes that must stay free on the disk. Default 256. Below it no message passes until there is
     /// room again.
     pub free_space_floor_megabytes: u64,
+    /// Megabytes that the whole log may have; 0 (the default): as many as the disk has. At the limit no
+    /// message passes.
+    pub size_limit_megabytes: u64,
+    /// Whether every message is time-stamped before its exchange goes on. Default false: signatures are
+    /// time-stamped together, once in the period that the registry sets. True costs a request to the
+    /// time-stamping service for each message, and its failure refuses the message.
+    pub timestamp_immediately: bool,
     /// Seconds that time-stamping may keep failing before messages are refused; 0: for ever. Default 14400.
     /// Records without a time-stamp prove what was said but not when.
     pub acceptable_timestamp_failure_seconds: u64,
@@ -167,6 +174,8 @@ impl Default for MessageLog {
             body_limit_megabytes: 10,
             segment_megabytes: 64,
             free_space_floor_megabytes: 256,
+            size_limit_megabytes: 0,
+            timestamp_immediately: false,
             acceptable_timestamp_failure_seconds: 14_400,
             timestamping_services: Vec::new(),
             timestamp_retry_seconds: 60,

@@ -43,7 +43,9 @@ pub enum StartError {
     #[error("{0} (settings [token] pin-file and pin-variable)")]
     Pin(#[from] PinError),
     /// There is no token yet.
-    #[error("there is no key token in {0}. Create keys first: causeway server --help tells how")]
+    #[error(
+        "there is no key token in {0}. Make keys, have them certified and import the certificates before the first start"
+    )]
     NoToken(PathBuf),
     /// The PIN does not open the token.
     #[error("the PIN does not open the key token in {0}. Correct the PIN that [token] points at")]

@@ -226,6 +226,8 @@ impl Node {
         // Certificates, then, with the responses of the last run, what can be used of them.
         keeper.refresh();
         let directory = Arc::new(Directory::new(config.server.clone()));
+        // Before the table is built, so that no change in between is missed.
+        let changes = snapshot.subscribe();
         update_directory(&directory, &state, &snapshot)?;
         let relay = gateway::http::bind(config.listen.ocsp, false)
             .map_err(|error| ports::refusal("ocsp", config.listen.ocsp, &error))?;
@@ -249,7 +251,7 @@ impl Node {
         tasks.spawn(keeper.run(stop.clone()));
         tasks.spawn(Relay::new(own_ocsp, clock).serve(relay, stop.clone()));
         tasks.spawn(log.run_timestamping(stop.clone()));
-        tasks.spawn(follow(directory, state.clone(), snapshot, stop.clone()));
+        tasks.spawn(follow(directory, state.clone(), snapshot, changes, stop.clone()));
         tracing::info!(server = %config.server, messages = %config.listen.messages, "security server started");
         Ok(Self { gateway, tasks, _state: state })
     }
@@ -316,9 +318,9 @@ async fn follow(
     directory: Arc<Directory>,
     state: NodeState,
     snapshot: Arc<SnapshotCell>,
+    mut changes: watch::Receiver<u64>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut changes = snapshot.subscribe();
     loop {
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },

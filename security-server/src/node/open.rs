@@ -105,6 +105,8 @@ pub(super) fn open_log(
     settings.bodies.logging = wanted.bodies;
     settings.bodies.limit = wanted.body_limit;
     settings.timestamps.acceptable_failure = wanted.acceptable_timestamp_failure.unwrap_or_default();
+    settings.max_bytes = wanted.size_limit;
+    settings.timestamps.immediately = wanted.timestamp_immediately;
     settings.timestamps.retry_delay = wanted.timestamp_retry;
     let key = log_key::load_or_create(&config.state_folder.join("log-key"), &config.server);
     settings.origin = Some(log_key::origin(&config.server));
