@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 use causeway::ca;
 use certs::ca::Purpose;
 use certs::certificate::{Certificate, CertificateUsage};
-use certs::key::KeyKind;
+use certs::key::{KeyKind, PrivateKey};
 use certs::profile::{Profile, RequestFor};
+use certs::self_signed::key_container;
 use gateway::Clock;
+use protocol::configuration::Anchor;
 use protocol::id::{MemberId, SecurityServerId};
 use registry::{Registry, publish::SourceKind};
 use security_server::SecurityServer;
@@ -351,6 +353,21 @@ fn the_doctor_knows_a_healthy_node_and_a_sick_one() {
     check(&examine(&text), "security server CW/GOV/2002/ss2", "cannot be reached");
     check(&examine(&text.replace("anchor.xml", "nowhere.xml")), "configuration anchor", "nowhere.xml");
     check(&examine(&text.replace("code = \"ss1\"", "code = \"ss7\"")), "registration", "no security server");
+    // An anchor of the right place with a key that is not the registry's.
+    let path = federation.folder.path();
+    let mut anchor = Anchor::parse(&std::fs::read(path.join("anchor.xml")).unwrap()).unwrap();
+    let stranger = PrivateKey::generate(KeyKind::P256).unwrap();
+    let stranger = key_container(&stranger, "stranger").unwrap();
+    for source in &mut anchor.sources {
+        source.verification_certs = vec![stranger.der().to_vec()];
+    }
+    std::fs::write(path.join("swapped.xml"), anchor.to_xml()).unwrap();
+    let swapped = text.replace("anchor.xml", "swapped.xml");
+    check(&examine(&swapped), "signed configuration", "");
+    std::fs::remove_dir_all(path.join("ss1/globalconf")).unwrap();
+    let config = Config::parse(&swapped, &federation.file(1)).unwrap();
+    let started = federation.runtime.block_on(SecurityServer::start(config, Clock::system()));
+    assert!(matches!(started, Err(StartError::NoConfiguration { .. })));
     let elsewhere = TcpListener::bind((address(94, 11).as_str(), OCSP)).unwrap();
     check(&examine(&text), "15577", "another program has the port");
     drop(elsewhere);
