@@ -1,9 +1,4 @@
-//! The consumer's side of an exchange (messages and transport §4.6.1, §4.6.2).
-//!
-//! Bodies up to [`WHOLE`] bytes are taken before anything is sent. Larger ones stream to the provider's
-//! server while they are hashed; what they lack there until the request is logged here is the
-//! signature, without which the provider's server does nothing. The answer is kept until it is
-//! verified and logged; the client sees none of it before.
+//! From the call to the request that is sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,24 +6,25 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::header::{self, HeaderName};
+use hyper::{Method, Request, Response};
 use protocol::digest::DigestAlgorithm;
 use protocol::fault::{Fault, code};
-use protocol::message::{RestRequest, RestResponse};
+use protocol::message::RestRequest;
 use protocol::time::UtcTime;
-use protocol::transport::{self, Encoder, PartKind, ResponseHead};
+use protocol::transport::{self, Encoder, PartKind};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::evidence::{Signature, append, request_hash};
-use super::message::{self, Inlet, Rest, WHOLE};
-use super::outlet::{Destination, Reached};
-use super::refusal::{Refusal, chain};
-use super::spool::{Keep, Spool, Spooled};
-use super::summary::{Summary, Verdict};
+use super::answer::{Answered, answered_early};
+use crate::exchange::evidence::append;
+use crate::exchange::message::{self, WHOLE};
+use crate::exchange::outlet::{Destination, Reached};
+use crate::exchange::refusal::{Refusal, chain};
+use crate::exchange::spool::{Keep, Spool, Spooled};
+use crate::exchange::summary::Summary;
 use crate::http::Outgoing;
 use crate::http::body::Piece;
 use crate::http::server::Connection;
@@ -43,123 +39,81 @@ use crate::tls::PeerTls;
 /// Pieces of a body that wait for a slow reader.
 const WAITING: usize = 8;
 
-/// The steps up to the moment when the body is hashed. Until here the client may go away and nothing
-/// has happened.
-pub(super) async fn begin(
-    worker: &Arc<Worker>,
-    connection: &Connection,
-    head: &http::request::Parts,
-    body: &mut Option<Incoming>,
-    summary: &mut Summary,
-) -> Result<Hashed, Refusal> {
-    let call = Accepted::new(worker)?;
-    let call = call.parse(head, summary)?;
-    let call = call.identify(connection)?;
-    let call = call.resolve()?;
-    let call = call.reach(summary).await?;
-    call.hash(body).await
-}
-
-/// The steps from the signature to the answer. They run to their end whether or not the client waits.
-pub(super) async fn complete(call: Hashed, summary: &mut Summary) -> Result<Response<Outgoing>, Refusal> {
-    let call = call.sign().await?;
-    let call = call.log(summary).await?;
-    let answer = call.send().await?;
-    let answer = answer.verify(summary)?;
-    let answer = answer.log(summary).await?;
-    answer.release(summary)
-}
-
 /// A call on a node that can make calls: its configuration is in force, and it has a certificate with
 /// OCSP responses to show.
-struct Accepted {
-    worker: Arc<Worker>,
-    snapshot: Arc<Snapshot>,
-    tls: Arc<PeerTls>,
-    ocsp: Vec<Bytes>,
-    now: UtcTime,
+pub(super) struct Accepted {
+    pub(super) worker: Arc<Worker>,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) tls: Arc<PeerTls>,
+    pub(super) ocsp: Vec<Bytes>,
+    pub(super) now: UtcTime,
 }
 
 /// The call is well formed.
-struct Parsed {
-    accepted: Accepted,
-    request: RestRequest,
-    request_id: String,
+pub(super) struct Parsed {
+    pub(super) accepted: Accepted,
+    pub(super) request: RestRequest,
+    pub(super) request_id: String,
 }
 
 /// The client is registered here, and it connected as its connection type demands.
-struct Identified {
+pub(super) struct Identified {
     parsed: Parsed,
 }
 
 /// The servers of the provider are known.
-struct Resolved {
+pub(super) struct Resolved {
     parsed: Parsed,
     destination: Destination,
 }
 
 /// There is a connection to one of them, verified and on terms that the node-class policy allows.
-struct Connected {
+pub(super) struct Connected {
     parsed: Parsed,
     destination: Destination,
     reached: Reached,
 }
 
 /// A whole call, wherever its bytes are.
-struct Call {
-    parsed: Parsed,
-    destination: Destination,
-    terms: Terms,
-    body: Option<Spooled>,
+pub(super) struct Call {
+    pub(super) parsed: Parsed,
+    pub(super) destination: Destination,
+    pub(super) terms: Terms,
+    pub(super) body: Option<Spooled>,
 }
 
 /// The body was taken and hashed; a large one is on its way.
-pub(super) struct Hashed {
+pub(in crate::exchange) struct Hashed {
     call: Call,
     outbound: Outbound,
 }
 
 /// The client's member has signed.
-struct SignedCall {
+pub(super) struct SignedCall {
     call: Call,
     outbound: Outbound,
     signed: Signed,
 }
 
 /// Request and evidence are durable.
-struct LoggedCall {
+pub(super) struct LoggedCall {
     call: Call,
     outbound: Outbound,
     signed: Signed,
 }
 
-/// The provider's server has answered; nothing of the answer is believed yet.
-struct Answered {
-    call: Call,
-    algorithm: DigestAlgorithm,
-    response: RestResponse,
-    body: Option<Spooled>,
-    signed: Signed,
-}
-
-/// The answer is signed by the provider's member and answers this request.
-struct Verified(Answered);
-
-/// Answer and evidence are durable.
-struct LoggedAnswer(Answered);
-
 /// How much of the request is out.
-enum Outbound {
+pub(super) enum Outbound {
     /// Nothing.
     Held(Box<Reached>),
     /// Everything but what follows the body.
     Streaming { encoder: Encoder, pieces: mpsc::Sender<Piece>, answer: Answer },
 }
 
-type Answer = JoinHandle<Result<(Response<Incoming>, Reached), Refusal>>;
+pub(super) type Answer = JoinHandle<Result<(Response<Incoming>, Reached), Refusal>>;
 
 impl Accepted {
-    fn new(worker: &Arc<Worker>) -> Result<Self, Refusal> {
+    pub(super) fn new(worker: &Arc<Worker>) -> Result<Self, Refusal> {
         let node = &worker.node;
         let now = node.clock.now();
         let snapshot = node.current_snapshot(now)?;
@@ -174,7 +128,7 @@ impl Accepted {
         Ok(Self { worker: Arc::clone(worker), snapshot, tls, ocsp, now })
     }
 
-    fn parse(self, head: &http::request::Parts, summary: &mut Summary) -> Result<Parsed, Refusal> {
+    pub(super) fn parse(self, head: &http::request::Parts, summary: &mut Summary) -> Result<Parsed, Refusal> {
         let request_id = Uuid::new_v4().to_string();
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
         let own_instance = || self.snapshot.configuration().own_instance.clone();
@@ -196,13 +150,13 @@ impl Accepted {
 }
 
 impl Parsed {
-    fn identify(self, connection: &Connection) -> Result<Identified, Refusal> {
+    pub(super) fn identify(self, connection: &Connection) -> Result<Identified, Refusal> {
         let node = &self.accepted.worker.node;
         identify(node, self.request.client(), connection)?;
         Ok(Identified { parsed: self })
     }
 
-    fn node(&self) -> &Node {
+    pub(super) fn node(&self) -> &Node {
         &self.accepted.worker.node
     }
 }
@@ -211,7 +165,7 @@ impl Parsed {
 ///
 /// # Errors
 /// `unknown_member`, `ssl_authentication_failed`.
-pub(super) fn identify(
+pub(in crate::exchange) fn identify(
     node: &Node,
     client: &protocol::id::ClientId,
     connection: &Connection,
@@ -243,7 +197,7 @@ pub(super) fn identify(
 }
 
 impl Identified {
-    fn resolve(self) -> Result<Resolved, Refusal> {
+    pub(super) fn resolve(self) -> Result<Resolved, Refusal> {
         let parsed = self.parsed;
         let Accepted { worker, snapshot, tls, now, .. } = &parsed.accepted;
         let provider = parsed.request.service().provider().clone();
@@ -262,7 +216,7 @@ impl Identified {
 }
 
 impl Resolved {
-    async fn reach(self, summary: &mut Summary) -> Result<Connected, Refusal> {
+    pub(super) async fn reach(self, summary: &mut Summary) -> Result<Connected, Refusal> {
         let reached = self.destination.reach(true).await?;
         summary.peer = Some(reached.server.clone());
         Ok(Connected { parsed: self.parsed, destination: self.destination, reached })
@@ -270,7 +224,7 @@ impl Resolved {
 }
 
 impl Connected {
-    async fn hash(self, body: &mut Option<Incoming>) -> Result<Hashed, Refusal> {
+    pub(super) async fn hash(self, body: &mut Option<Incoming>) -> Result<Hashed, Refusal> {
         let node = self.parsed.node();
         let folder = &node.settings.spool_folder;
         let mut pieces = Vec::new();
@@ -340,7 +294,7 @@ impl Connected {
 }
 
 impl Hashed {
-    async fn sign(self) -> Result<SignedCall, Refusal> {
+    pub(super) async fn sign(self) -> Result<SignedCall, Refusal> {
         let Self { call, outbound } = self;
         let request = &call.parsed.request;
         let digests = message::signed_digests(request.blob(), call.body.as_ref());
@@ -352,7 +306,7 @@ impl Hashed {
 impl SignedCall {
     /// A crash before this returns leaves a message without signature at the provider's server, or
     /// none at all: nothing was done. A crash after it leaves the evidence here, whatever happens there.
-    async fn log(self, summary: &mut Summary) -> Result<LoggedCall, Refusal> {
+    pub(super) async fn log(self, summary: &mut Summary) -> Result<LoggedCall, Refusal> {
         let Self { call, outbound, signed } = self;
         let entry = call.entry(Direction::Request, call.parsed.request.blob(), call.body.as_ref(), &signed);
         summary.request_position = Some(append(call.node(), &call.terms, entry).await?);
@@ -361,7 +315,7 @@ impl SignedCall {
 }
 
 impl LoggedCall {
-    async fn send(self) -> Result<Answered, Refusal> {
+    pub(super) async fn send(self) -> Result<Answered, Refusal> {
         let Self { call, outbound, signed } = self;
         let limit = call.node().settings.response_timeout;
         let (response, reached) = match outbound {
@@ -391,25 +345,17 @@ impl LoggedCall {
 }
 
 impl Call {
-    fn node(&self) -> &Node {
+    pub(super) fn node(&self) -> &Node {
         self.parsed.node()
     }
 
-    async fn receive(self, response: Response<Incoming>, reached: Reached) -> Result<Answered, Refusal> {
-        let (head, body) = response.into_parts();
-        let silence = self.node().settings.peer_timeout;
-        let (mut inlet, algorithm) = inlet(&head, body, silence)?;
-        let read = read_answer(&mut inlet, algorithm, self.node()).await;
-        if inlet.is_at_end() {
-            reached.give_back(&self.parsed.accepted.worker);
-        }
-        let (blob, rest) = read?;
-        let response = RestResponse::parse(blob)
-            .map_err(|error| Refusal::from(error.from_peer()).within(code::SERVICE_FAILED))?;
-        Ok(Answered { call: self, algorithm, response, body: rest.body, signed: rest.signed })
-    }
-
-    fn entry(&self, direction: Direction, blob: &Bytes, body: Option<&Spooled>, signed: &Signed) -> LogEntry {
+    pub(super) fn entry(
+        &self,
+        direction: Direction,
+        blob: &Bytes,
+        body: Option<&Spooled>,
+        signed: &Signed,
+    ) -> LogEntry {
         let request = &self.parsed.request;
         let limit = self.node().settings.logged_body_limit;
         LogEntry {
@@ -424,66 +370,6 @@ impl Call {
             body: body.map_or(LoggedBody::None, |body| body.for_the_log(limit)),
             signed: signed.clone(),
         }
-    }
-}
-
-impl Answered {
-    fn verify(self, summary: &mut Summary) -> Result<Verified, Refusal> {
-        let call = &self.call;
-        let request = &call.parsed.request;
-        let signature = Signature {
-            blob: self.response.blob(),
-            algorithm: self.algorithm,
-            body: self.body.as_ref(),
-            signed: &self.signed,
-        };
-        let snapshot = &call.parsed.accepted.snapshot;
-        let now = call.node().clock.now();
-        signature.verify(call.node(), snapshot, request.service().provider(), &call.terms, now)?;
-        summary.signature = Verdict::Good;
-        let expected = request_hash(request.blob(), call.body.as_ref());
-        self.response.check_answers(request, &expected)?;
-        Ok(Verified(self))
-    }
-}
-
-impl Verified {
-    /// A crash before this returns loses an answer that the client has not seen; the provider's server
-    /// has it in its log.
-    async fn log(self, summary: &mut Summary) -> Result<LoggedAnswer, Refusal> {
-        let Self(answer) = self;
-        let Answered { call, response, body, signed, .. } = &answer;
-        let entry = call.entry(Direction::Response, response.blob(), body.as_ref(), signed);
-        summary.response_position = Some(append(call.node(), &call.terms, entry).await?);
-        Ok(LoggedAnswer(answer))
-    }
-}
-
-impl LoggedAnswer {
-    /// The answer as the client gets it: status, headers and body of the provider's (§3.6).
-    fn release(self, summary: &mut Summary) -> Result<Response<Outgoing>, Refusal> {
-        let Answered { response, body, .. } = self.0;
-        let refused = |text: &str| Fault::new(code::INCONSISTENT_RESPONSE, text);
-        let status = StatusCode::from_u16(response.status())
-            .ok()
-            .filter(|status| !status.is_informational())
-            .ok_or_else(|| refused("the response has a status that HTTP cannot carry"))?;
-        let body = match body {
-            Some(body) => body.into_outgoing().ok_or_else(lost)?,
-            None => Outgoing::Empty,
-        };
-        let mut answer = Response::new(body);
-        *answer.status_mut() = status;
-        let headers = answer.headers_mut();
-        for (name, value) in response.headers() {
-            let name = HeaderName::from_bytes(name.as_bytes()).ok();
-            let (Some(name), Some(value)) = (name, header_value(value)) else {
-                return Err(refused("the response has a header that HTTP cannot carry").into());
-            };
-            headers.append(name, value);
-        }
-        summary.status = Some(status.as_u16());
-        Ok(answer)
     }
 }
 
@@ -545,50 +431,6 @@ fn transport_request(
     Ok(request)
 }
 
-fn inlet(
-    head: &http::response::Parts,
-    body: Incoming,
-    silence: Duration,
-) -> Result<(Inlet, DigestAlgorithm), Fault> {
-    let header = |name: &str| head.headers.get(name).map(HeaderValue::to_str).and_then(Result::ok);
-    let head = ResponseHead::read(head.status.as_u16(), header)?;
-    let inlet = Inlet::new(body, &head.content_type, transport::Direction::Response, silence)?;
-    Ok((inlet, head.digest))
-}
-
-async fn read_answer(
-    inlet: &mut Inlet,
-    algorithm: DigestAlgorithm,
-    node: &Node,
-) -> Result<(Bytes, Rest), Refusal> {
-    let (_, blob) = inlet.head().await?;
-    let rest = inlet.rest(algorithm, &node.settings.spool_folder).await?;
-    Ok((blob, rest))
-}
-
-/// What the provider's server answered before it had the whole request: a fault, or nothing of use.
-async fn answered_early(
-    node: &Node,
-    answer: Result<Result<(Response<Incoming>, Reached), Refusal>, JoinError>,
-) -> Refusal {
-    let (head, body) = match answer {
-        Ok(Ok((response, _))) => response.into_parts(),
-        Ok(Err(refusal)) => return refusal,
-        Err(error) => return panicked(&error),
-    };
-    let read = match inlet(&head, body, node.settings.peer_timeout) {
-        Ok((mut inlet, algorithm)) => read_answer(&mut inlet, algorithm, node).await,
-        Err(fault) => return fault.into(),
-    };
-    match read {
-        Err(refusal) => refusal,
-        Ok(_) => {
-            let text = "the provider's security server answered before it had the request";
-            Fault::new(code::INVALID_MESSAGE, text).within(code::SERVICE_FAILED).into()
-        }
-    }
-}
-
 /// Waits without end when there is no limit.
 async fn within<T>(
     limit: Option<Duration>,
@@ -604,10 +446,10 @@ fn silent() -> Refusal {
     Fault::new(code::IO_ERROR, "the provider's security server was silent for too long").into()
 }
 
-fn lost() -> Fault {
+pub(super) fn lost() -> Fault {
     Fault::new(code::INTERNAL_ERROR, "the body was not kept")
 }
 
-fn panicked(error: &JoinError) -> Refusal {
+pub(super) fn panicked(error: &JoinError) -> Refusal {
     Refusal::because(code::INTERNAL_ERROR, "the exchange could not be finished", error)
 }

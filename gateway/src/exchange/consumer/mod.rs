@@ -1,0 +1,49 @@
+//! The consumer's side of an exchange (messages and transport §4.6.1, §4.6.2).
+//!
+//! Bodies up to 64 KiB are taken before anything is sent. Larger ones stream to the provider's
+//! server while they are hashed; what they lack there until the request is logged here is the
+//! signature, without which the provider's server does nothing. The answer is kept until it is
+//! verified and logged; the client sees none of it before.
+
+mod answer;
+mod request;
+
+use std::sync::Arc;
+
+use hyper::Response;
+use hyper::body::Incoming;
+
+use self::request::Accepted;
+pub(super) use self::request::{Hashed, identify};
+use crate::exchange::refusal::Refusal;
+use crate::exchange::summary::Summary;
+use crate::http::Outgoing;
+use crate::http::server::Connection;
+use crate::node::Worker;
+
+/// The steps up to the moment when the body is hashed. Until here the client may go away and nothing
+/// has happened.
+pub(super) async fn begin(
+    worker: &Arc<Worker>,
+    connection: &Connection,
+    head: &http::request::Parts,
+    body: &mut Option<Incoming>,
+    summary: &mut Summary,
+) -> Result<Hashed, Refusal> {
+    let call = Accepted::new(worker)?;
+    let call = call.parse(head, summary)?;
+    let call = call.identify(connection)?;
+    let call = call.resolve()?;
+    let call = call.reach(summary).await?;
+    call.hash(body).await
+}
+
+/// The steps from the signature to the answer. They run to their end whether or not the client waits.
+pub(super) async fn complete(call: Hashed, summary: &mut Summary) -> Result<Response<Outgoing>, Refusal> {
+    let call = call.sign().await?;
+    let call = call.log(summary).await?;
+    let answer = call.send().await?;
+    let answer = answer.verify(summary)?;
+    let answer = answer.log(summary).await?;
+    answer.release(summary)
+}

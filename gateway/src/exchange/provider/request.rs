@@ -1,0 +1,299 @@
+//! From the message to the call of the service.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::header::HeaderValue;
+use protocol::fault::{Fault, code};
+use protocol::message::RestRequest;
+use protocol::message::path::normalised_service_path;
+use protocol::time::UtcTime;
+use protocol::transport::{self, MessageType, ProxyVersion, RequestHead};
+
+use super::PeerService;
+use super::answer::Called;
+use crate::exchange::evidence::{Signature, append};
+use crate::exchange::message::Inlet;
+use crate::exchange::refusal::Refusal;
+use crate::exchange::spool::Spooled;
+use crate::exchange::summary::{Summary, Verdict};
+use crate::node::Node;
+use crate::peer::Part;
+use crate::policy::{self, Terms};
+use crate::ports::{Direction, LocalService, LogEntry, LoggedBody, Side, Signed};
+use crate::service::discard;
+use crate::snapshot::Snapshot;
+
+/// A request whose HTTP head is in order, at a node whose configuration is in force (steps 1 to 6).
+pub(super) struct Accepted {
+    connection: Arc<PeerService>,
+    snapshot: Arc<Snapshot>,
+    head: RequestHead,
+    inlet: Inlet,
+    now: UtcTime,
+}
+
+/// The signed head was read; nothing in it is believed yet.
+pub(super) struct HeadRead {
+    connection: Arc<PeerService>,
+    snapshot: Arc<Snapshot>,
+    head: RequestHead,
+    inlet: Inlet,
+    now: UtcTime,
+    request: RestRequest,
+    ocsp: Vec<Bytes>,
+}
+
+/// The request is for a provider that this node serves and can sign for (steps 7 to 9).
+pub(super) struct Addressed(HeadRead);
+
+/// The sender's server may speak for the client (step 10), and the node-class policy allows the pair.
+pub(super) struct FromPeer {
+    call: HeadRead,
+    terms: Terms,
+}
+
+/// The whole message is here (step 11).
+pub(super) struct Call {
+    pub(super) connection: Arc<PeerService>,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) head: RequestHead,
+    pub(super) now: UtcTime,
+    pub(super) request: RestRequest,
+    pub(super) terms: Terms,
+    pub(super) body: Option<Spooled>,
+    pub(super) signed: Signed,
+}
+
+/// The client may use the service (steps 12 and 13).
+pub(super) struct Authorised {
+    call: Call,
+    service: Arc<LocalService>,
+}
+
+/// The client's member signed the request (step 14).
+pub(super) struct Verified(Authorised);
+
+/// Request and evidence are durable (step 15).
+pub(super) struct LoggedCall(Authorised);
+
+impl Accepted {
+    pub(super) fn new(connection: &Arc<PeerService>, request: Request<Incoming>) -> Result<Self, Refusal> {
+        let node = &connection.worker.node;
+        let (head, body) = request.into_parts();
+        let now = node.clock.now();
+        let (snapshot, head) = match check_head(node, &head, now) {
+            Ok(checked) => checked,
+            Err(fault) => {
+                discard(body);
+                return Err(fault.into());
+            }
+        };
+        let silence = node.settings.peer_timeout;
+        let inlet = Inlet::new(body, &head.content_type, transport::Direction::Request, silence)?;
+        Ok(Self { connection: Arc::clone(connection), snapshot, head, inlet, now })
+    }
+
+    pub(super) async fn read_head(mut self, summary: &mut Summary) -> Result<HeadRead, Refusal> {
+        // A fault in the place of a message is not a request, whatever it says (§0.2 D12).
+        let (ocsp, blob) = self.inlet.head().await.map_err(Refusal::into_ours)?;
+        let request = RestRequest::parse(blob)
+            .map_err(|error| Refusal::from(error.from_peer()).within(code::SERVICE_FAILED))?;
+        summary.client = Some(request.client().clone());
+        summary.service = Some(request.service().clone());
+        request.id().clone_into(&mut summary.message_id);
+        self.head.request_id.clone_into(&mut summary.request_id);
+        let Self { connection, snapshot, head, inlet, now } = self;
+        Ok(HeadRead { connection, snapshot, head, inlet, now, request, ocsp })
+    }
+}
+
+/// Steps 1 to 6 in their order.
+fn check_head(
+    node: &Node,
+    head: &http::request::Parts,
+    now: UtcTime,
+) -> Result<(Arc<Snapshot>, RequestHead), Fault> {
+    if head.method != hyper::Method::POST {
+        return Err(Fault::new(code::INVALID_HTTP_METHOD, "messages are sent by POST"));
+    }
+    let snapshot = node.current_snapshot(now)?;
+    let header = |name: &str| head.headers.get(name).map(HeaderValue::to_str).and_then(Result::ok);
+    let least: Option<&ProxyVersion> = node.settings.least_peer_version.as_ref();
+    transport::check_proxy_version(header(transport::PROXY_VERSION), least)?;
+    let head = RequestHead::read(head.method.as_str(), header)?;
+    if head.message_type != MessageType::Rest {
+        let fault = Fault::new(code::INVALID_CONTENT_TYPE, "SOAP messages are not supported here");
+        return Err(fault.within(code::SERVICE_FAILED));
+    }
+    Ok((snapshot, head))
+}
+
+impl HeadRead {
+    pub(super) fn check_addressee(self) -> Result<Addressed, Refusal> {
+        let node = &self.connection.worker.node;
+        let group = |fault: Fault| fault.within(code::SERVICE_FAILED);
+        if let Some(target) = self.request.security_server()
+            && target != node.directory.server_id()
+        {
+            let text = format!("the request is for security server {target}");
+            return Err(group(Fault::new(code::INVALID_SECURITY_SERVER, text)).into());
+        }
+        let provider = self.request.service().provider();
+        if node.directory.client(provider).is_none() {
+            let text = format!("provider '{provider}' is not registered here");
+            return Err(group(Fault::new(code::UNKNOWN_MEMBER, text)).into());
+        }
+        node.signer.can_sign(provider.member()).map_err(|fault| {
+            let code = code::CANNOT_CREATE_SIGNATURE;
+            Refusal::because(code, "the provider has no usable signing key here", fault)
+                .within(code::SERVICE_FAILED)
+        })?;
+        Ok(Addressed(self))
+    }
+}
+
+impl Addressed {
+    pub(super) fn check_peer(self, summary: &mut Summary) -> Result<FromPeer, Refusal> {
+        let Self(call) = self;
+        let node = &call.connection.worker.node;
+        let refused = |fault: Fault| {
+            // The other side learns only that it was not authenticated.
+            let code = if fault.code == code::INTERNAL_ERROR {
+                code::INTERNAL_ERROR
+            } else {
+                code::SSL_AUTHENTICATION_FAILED
+            };
+            Refusal::because(code, &fault.text, &fault.code).within(code::SERVICE_FAILED)
+        };
+        let peer = call.connection.peer.as_ref().map_err(|fault| refused(fault.clone()))?;
+        let client = call.request.client();
+        let made = match peer.still_valid(&call.snapshot, client.instance(), Some(&call.ocsp), call.now) {
+            Some(made) => made,
+            None => {
+                node.stats.peer_validations();
+                peer.validate(&call.snapshot, client.instance(), Part::Consumer, &call.ocsp, call.now)
+                    .map_err(refused)?
+            }
+        };
+        let server = peer.server_of(&call.snapshot, client).map_err(refused)?;
+        summary.peer = Some(server.clone());
+        let configuration = call.snapshot.configuration();
+        let terms = policy::terms(configuration, &server, node.directory.server_id())?;
+        terms.check_tls(peer.tls())?;
+        terms.check_ocsp("authentication", made, call.now)?;
+        Ok(FromPeer { call, terms })
+    }
+}
+
+impl FromPeer {
+    pub(super) async fn read_rest(self) -> Result<Call, Refusal> {
+        let Self { call, terms } = self;
+        let HeadRead { connection, snapshot, head, mut inlet, now, request, ocsp: _ } = call;
+        let folder = &connection.worker.node.settings.spool_folder;
+        let rest = inlet.rest(head.digest, folder).await.map_err(Refusal::into_ours)?;
+        let (body, signed) = (rest.body, rest.signed);
+        Ok(Call { connection, snapshot, head, now, request, terms, body, signed })
+    }
+}
+
+impl Call {
+    pub(super) fn node(&self) -> &Node {
+        &self.connection.worker.node
+    }
+
+    pub(super) fn authorise(self) -> Result<Authorised, Refusal> {
+        let (client, id) = (self.request.client(), self.request.service());
+        let service = self.node().directory.service(id).ok_or_else(|| {
+            Fault::new(code::UNKNOWN_SERVICE, format!("service '{id}' is not registered here"))
+        })?;
+        if !service.rest {
+            let text = format!("service '{id}' cannot be called over REST");
+            return Err(Fault::new(code::SERVICE_TYPE, text).into());
+        }
+        let configuration = self.snapshot.configuration();
+        let is_in_group = |group: &protocol::id::GlobalGroupId| {
+            configuration
+                .instance(group.instance())
+                .is_some_and(|instance| instance.is_in_group(client, group))
+        };
+        let path = normalised_service_path(self.request.service_path())?;
+        let method = self.request.method();
+        if !self.node().directory.is_allowed(client, id, method, &path, &is_in_group) {
+            return Err(Fault::new(code::ACCESS_DENIED, format!("no access to service '{id}'")).into());
+        }
+        if let Some(notice) = &service.disabled {
+            let text = format!("service '{id}' is disabled: {notice}");
+            return Err(Fault::new(code::SERVICE_DISABLED, text).into());
+        }
+        Ok(Authorised { call: self, service })
+    }
+
+    pub(super) fn entry(
+        &self,
+        direction: Direction,
+        blob: &Bytes,
+        body: Option<&Spooled>,
+        signed: &Signed,
+    ) -> LogEntry {
+        let limit = self.node().settings.logged_body_limit;
+        LogEntry {
+            time: self.node().clock.now(),
+            side: Side::Provider,
+            direction,
+            client: self.request.client().clone(),
+            service: self.request.service().clone(),
+            message_id: self.request.id().to_owned(),
+            request_id: self.head.request_id.clone(),
+            message: blob.clone(),
+            body: body.map_or(LoggedBody::None, |body| body.for_the_log(limit)),
+            signed: signed.clone(),
+        }
+    }
+}
+
+impl Authorised {
+    pub(super) fn verify(self, summary: &mut Summary) -> Result<Verified, Refusal> {
+        let call = &self.call;
+        let signature = Signature {
+            blob: call.request.blob(),
+            algorithm: call.head.digest,
+            body: call.body.as_ref(),
+            signed: &call.signed,
+        };
+        signature.verify(call.node(), &call.snapshot, call.request.client(), &call.terms, call.now)?;
+        summary.signature = Verdict::Good;
+        Ok(Verified(self))
+    }
+}
+
+impl Verified {
+    /// The connection that the request came on.
+    pub(super) fn connection(&self) -> Arc<PeerService> {
+        Arc::clone(&self.0.call.connection)
+    }
+
+    /// A crash before this returns leaves a request that did nothing. A crash after it may leave a
+    /// request that did something: its evidence is here.
+    pub(super) async fn log(self, summary: &mut Summary) -> Result<LoggedCall, Refusal> {
+        let Self(authorised) = self;
+        let call = &authorised.call;
+        let entry = call.entry(Direction::Request, call.request.blob(), call.body.as_ref(), &call.signed);
+        summary.request_position = Some(append(call.node(), &call.terms, entry).await?);
+        Ok(LoggedCall(authorised))
+    }
+}
+
+impl LoggedCall {
+    pub(super) async fn call(self) -> Result<Called, Refusal> {
+        let Authorised { call, service } = self.0;
+        let owner = call.node().directory.client(service.id.provider());
+        let pins = owner.as_ref().map_or(&[][..], |owner| &owner.certificates);
+        let body = call.body.clone().and_then(Spooled::into_outgoing);
+        let services = &call.connection.worker.services;
+        let answer = services.call(&service, pins, &call.request, body).await?;
+        Ok(Called::new(call, answer))
+    }
+}
