@@ -5,8 +5,8 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
-use std::sync::{Mutex, MutexGuard};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// Keeps values by name. What `put` has returned from is on disk.
 pub trait Store: Send + Sync {
@@ -26,10 +26,14 @@ pub struct StoreError(#[from] io::Error);
 /// Small leaves: a value changes alone, and sled rewrites whole leaves.
 const LEAF_FANOUT: usize = 16;
 
+type Database = sled::Db<LEAF_FANOUT>;
+
 /// A store in a folder, held by sled.
 pub struct SledStore {
-    // sled's handle belongs to one thread at a time.
-    database: Mutex<sled::Db<LEAF_FANOUT>>,
+    folder: PathBuf,
+    /// sled's handle belongs to one thread at a time. There is none after a failure: sled repeats the
+    /// first error for ever, so the database is opened again when it is needed next.
+    database: Mutex<Option<Database>>,
 }
 
 impl SledStore {
@@ -38,34 +42,48 @@ impl SledStore {
     /// # Errors
     /// The folder cannot be written, another process has it open, or its content is damaged.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        // No flushing behind our back: `put` flushes, so that it knows when a value is durable.
-        let config = sled::Config::new().path(folder).flush_every_ms(None).cache_capacity_bytes(4 << 20);
-        let database = config.open::<LEAF_FANOUT>()?;
-        // sled writes this file when it makes a database and never syncs it. Without it the database
-        // does not open again, so a power cut soon after the first start would lose everything.
-        File::open(folder.join("durability_cookie"))?.sync_all()?;
-        File::open(folder)?.sync_all()?;
-        if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            File::open(parent)?.sync_all()?;
-        }
-        Ok(Self { database: Mutex::new(database) })
+        let database = Mutex::new(Some(open(folder)?));
+        Ok(Self { folder: folder.to_owned(), database })
     }
 
-    fn database(&self) -> io::Result<MutexGuard<'_, sled::Db<LEAF_FANOUT>>> {
-        self.database.lock().map_err(|_| io::Error::other("an earlier use of the store panicked"))
+    fn with<T>(&self, act: impl FnOnce(&Database) -> io::Result<T>) -> Result<T, StoreError> {
+        let mut place = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let database = match place.take() {
+            Some(database) => database,
+            None => open(&self.folder)?,
+        };
+        let outcome = act(&database);
+        if outcome.is_ok() {
+            *place = Some(database);
+        }
+        Ok(outcome?)
     }
+}
+
+fn open(folder: &Path) -> io::Result<Database> {
+    // No flushing behind our back: `put` flushes, so that it knows when a value is durable.
+    let config = sled::Config::new().path(folder).flush_every_ms(None).cache_capacity_bytes(4 << 20);
+    let database = config.open::<LEAF_FANOUT>()?;
+    // sled writes this file when it makes a database and never syncs it. Without it the database does
+    // not open again, so a power cut soon after the first start would lose everything.
+    File::open(folder.join("durability_cookie"))?.sync_all()?;
+    File::open(folder)?.sync_all()?;
+    if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(database)
 }
 
 impl Store for SledStore {
     fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.database()?.get(name)?.map(|value| value.to_vec()))
+        self.with(|database| Ok(database.get(name)?.map(|value| value.to_vec())))
     }
 
     fn put(&self, name: &str, value: &[u8]) -> Result<(), StoreError> {
-        let database = self.database()?;
-        database.insert(name, value)?;
-        database.flush()?;
-        Ok(())
+        self.with(|database| {
+            database.insert(name, value)?;
+            database.flush().map(drop)
+        })
     }
 }
 
@@ -84,5 +102,15 @@ mod tests {
         drop(store);
         let store = SledStore::open(&path).unwrap();
         assert_eq!(store.get("state").unwrap(), Some(vec![7; 300_000]));
+    }
+    #[test]
+    fn a_failure_is_not_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SledStore::open(&folder.path().join("store")).unwrap();
+        store.put("state", b"first").unwrap();
+        let failed = store.with::<()>(|_| Err(io::Error::other("the disk is full")));
+        assert!(failed.is_err());
+        assert_eq!(store.get("state").unwrap(), Some(b"first".to_vec()));
+        store.put("state", b"second").unwrap();
     }
 }

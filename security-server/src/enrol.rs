@@ -123,3 +123,56 @@ pub fn import(
     }
     Ok(token.import_certificate(certificate, at)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use certs::ca::{PilotCa, Purpose, Settings};
+
+    use super::*;
+    use crate::testkit::{Testkit, member as owner, now, server};
+
+    #[track_caller]
+    fn check(
+        kit: &Testkit,
+        ca: &PilotCa,
+        usage: CertificateUsage,
+        member: &MemberId,
+        expected: Result<(), &str>,
+    ) {
+        let server = server();
+        let of = RequestFor { server: &server, member, member_name: "", dns_name: "ss1", country: "" };
+        let requested = request(&kit.token, KeyKind::P256, usage, Profile::Ejbca, &of).unwrap();
+        let purpose = match usage {
+            CertificateUsage::Authentication => Purpose::Authentication,
+            CertificateUsage::Signing => Purpose::Signing,
+        };
+        let certificate = ca.issue(requested.to_pem().as_bytes(), purpose, now()).unwrap();
+        let is_client = |member: &MemberId| *member == owner();
+        let snapshot = kit.snapshot();
+        let imported = import(&kit.token, &certificate, snapshot.trust(), &server, &is_client, now());
+        match (imported, expected) {
+            (Ok(key), Ok(())) => assert_eq!(key.id, requested.key.id),
+            (Err(error), Err(part)) if error.to_string().contains(part) => {}
+            (other, expected) => panic!("{:?}, expected {expected:?}", other.map(|key| key.id)),
+        }
+    }
+
+    #[test]
+    fn only_what_fits_this_server_is_imported() {
+        use CertificateUsage::{Authentication, Signing};
+        let kit = Testkit::new();
+        let stranger = kit.folder.path().join("stranger");
+        let stranger = PilotCa::create(&stranger, "1234", &Settings::for_instance("CW"), now()).unwrap();
+        let other = MemberId::new("CW", "GOV", "2002").unwrap();
+        check(&kit, &kit.ca, Authentication, &owner(), Ok(()));
+        check(&kit, &kit.ca, Signing, &owner(), Ok(()));
+        check(&kit, &kit.ca, Signing, &other, Err("is for CW/GOV/2002"));
+        check(&kit, &stranger, Signing, &owner(), Err("no approved certification service"));
+        check(&kit, &stranger, Authentication, &owner(), Err("no approved certification service"));
+        let server = server();
+        let owner = owner();
+        let of = RequestFor { server: &server, member: &owner, member_name: "", dns_name: "", country: "" };
+        let refused = request(&kit.token, KeyKind::P521, Signing, Profile::Ejbca, &of);
+        assert!(matches!(refused, Err(EnrolError::UnsuitableKey)));
+    }
+}
