@@ -7,10 +7,14 @@ pub(super) fn is_character(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
-/// Whether all octets are characters of XML; `text` is UTF-8 already, so few octets can be wrong.
+/// Whether all characters are characters of XML. In UTF-8 only control characters and U+FFFE and U+FFFF can
+/// be wrong, so most texts need one look at their octets.
 pub(super) fn is_text(text: &str) -> bool {
-    text.bytes().all(|octet| (0x20..0x7f).contains(&octet) || matches!(octet, b'\t' | b'\n' | b'\r'))
-        || text.chars().all(is_character)
+    let octets = text.as_bytes();
+    let is_control = |octet: u8| octet < 0x20 && !matches!(octet, b'\t' | b'\n' | b'\r');
+    // Summing up in place of stopping early lets the compiler look at many octets at once.
+    !octets.iter().fold(false, |found, octet| found | is_control(*octet))
+        && (memchr::memchr(0xEF, octets).is_none() || text.chars().all(is_character))
 }
 
 pub(super) fn is_space(character: char) -> bool {

@@ -29,9 +29,10 @@ pub(super) fn parse<'a>(octets: &'a [u8], limits: &Limits) -> Result<Document<'a
         byte_order_mark,
         limits,
         document: Document {
-            nodes: Vec::new(),
-            attributes: Vec::new(),
-            declarations: Vec::new(),
+            // Room for a document with many short elements, so that few need to grow.
+            nodes: Vec::with_capacity((octets.len() / 32).min(4096)),
+            attributes: Vec::with_capacity((octets.len() / 64).min(4096)),
+            declarations: Vec::with_capacity(8),
             root: usize::MAX,
         },
         open: Vec::new(),
@@ -88,6 +89,11 @@ pub(super) fn parse<'a>(octets: &'a [u8], limits: &Limits) -> Result<Document<'a
 
 fn position(reader: &Reader<&[u8]>) -> usize {
     usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX)
+}
+
+/// Whether `]]>` occurs, which may not stand in text.
+fn has_section_end(text: &str) -> bool {
+    memchr::memchr(b']', text.as_bytes()).is_some() && text.contains("]]>")
 }
 
 /// Line ends of text that the tokenizer lends or owns.
@@ -257,7 +263,7 @@ impl<'a> Builder<'a, '_> {
     }
 
     fn text(&mut self, text: Cow<'a, str>, is_markup: bool) -> Result<(), XmlError> {
-        if !is_text(&text) || is_markup && text.contains("]]>") {
+        if !is_text(&text) || is_markup && has_section_end(&text) {
             return Err(self.malformed("character"));
         }
         if self.open.is_empty() {
