@@ -16,14 +16,15 @@ use crate::signature::{PartDigests, SignatureDocument};
 pub struct ContainerLimits {
     /// Entries.
     pub entries: usize,
-    /// Octets of an entry that is held in memory: anything but an attachment.
+    /// Octets of the message, which is held in memory, and of an attachment that is asked for whole. What
+    /// else is held in memory may have 2 MiB.
     pub entry: u64,
     /// Octets of all attachments together, after decompression. They are digested as they come.
     pub attachments: u64,
 }
 
 impl Default for ContainerLimits {
-    /// 1 000 entries, 64 MiB an entry, 4 GiB of attachments.
+    /// 1 000 entries, 64 MiB for the message, 4 GiB of attachments.
     fn default() -> Self {
         Self { entries: 1000, entry: 64 << 20, attachments: 4 << 30 }
     }
@@ -262,7 +263,8 @@ impl Entries {
                 return Err(damaged(format!("the container has two entries '{lower}'")));
             }
             if KNOWN.contains(&lower.as_str()) {
-                entries.known.push((lower, Bytes::from(whole(entry, limits.entry)?)));
+                let limit = if lower == "message.xml" { limits.entry } else { limits.entry.min(2 << 20) };
+                entries.known.push((lower, Bytes::from(whole(entry, limit)?)));
             } else if lower.starts_with("attachment") {
                 let (digest, length) = digest(entry, DigestAlgorithm::Sha512, room)?;
                 room = room.saturating_sub(length);

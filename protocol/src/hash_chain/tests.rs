@@ -83,6 +83,26 @@ fn a_cycle_is_refused() {
     assert_eq!(fault.code, code::MALFORMED_HASH_CHAIN);
 }
 
+#[test]
+fn a_part_twice_is_refused() {
+    let part = SHA512.digest(b"x");
+    let chain = format!(
+        "<c:HashChain xmlns:c='{NAMESPACE}' xmlns:d='http://www.w3.org/2000/09/xmldsig#'>\
+         <c:DefaultDigestMethod Algorithm='{uri}'/><c:HashStep id='STEP0'>{data}{data}</c:HashStep></c:HashChain>",
+        uri = SHA512.uri(),
+        data = format_args!(
+            "<c:DataRef URI='{MESSAGE}'><d:DigestValue>{}</d:DigestValue></c:DataRef>",
+            part.to_base64()
+        ),
+    );
+    let result = signature_batch(&[&[part, part]]).result;
+    let source = |_: &str| Source::Octets(Bytes::from(chain.clone()));
+    let given = PartDigests::known(part);
+    let required = [RequiredInput { name: MESSAGE, part: Some(&given) }];
+    let fault = verify(&result, &source, &required, Rules::Evidence).expect_err("a part twice");
+    assert_eq!(fault.code, code::MALFORMED_HASH_CHAIN);
+}
+
 proptest! {
     #[test]
     fn no_panic_on_arbitrary_octets(result in prop::collection::vec(any::<u8>(), 0..100)) {

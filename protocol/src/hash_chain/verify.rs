@@ -53,6 +53,9 @@ pub struct CoveredPart {
 /// Steps that are visited at most; a batch of 2^40 messages needs no more than 41.
 const MOST_STEPS: usize = 64;
 
+/// Parts that a chain covers at most, each of them once.
+const MOST_PARTS: usize = 1000;
+
 /// Verifies that a chain leads from its inputs to `result`.
 ///
 /// `source` resolves names of chain documents and of parts that are not given in `required`.
@@ -152,6 +155,10 @@ impl Walk<'_> {
     ) -> Result<Digest, Fault> {
         if self.rules == Rules::Message && !transforms.is_empty() {
             return Err(Fault::new(code::MALFORMED_HASH_CHAIN, "a hash chain of a message has transforms"));
+        }
+        // Each part costs a look at its octets, so a chain may not name one again and again.
+        if self.covered.len() == MOST_PARTS || self.covered.iter().any(|covered| covered.name == name) {
+            return Err(Fault::new(code::MALFORMED_HASH_CHAIN, "the hash chain refers to a part twice"));
         }
         let given = self
             .required

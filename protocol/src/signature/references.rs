@@ -16,6 +16,7 @@ const MOST_TRANSFORMS: usize = 5;
 pub struct References {
     references: Vec<Reference>,
     has_properties: bool,
+    rules: Rules,
 }
 
 #[derive(Clone, Debug)]
@@ -56,6 +57,12 @@ impl References {
             if rules == Rules::Message && digest.algorithm() == DigestAlgorithm::Sha1 {
                 return Err(malformed("references with SHA-1 are not accepted"));
             }
+            // Each reference into the document costs a canonicalisation before anything is verified.
+            let is_inside =
+                |reference: &Reference| matches!(reference.target, Target::Properties(_) | Target::Inside(_));
+            if rules == Rules::Message && uri.starts_with('#') && references.iter().any(is_inside) {
+                return Err(malformed("the signature refers to itself more than once"));
+            }
             let target = match (uri.strip_prefix('#'), uri) {
                 (Some(id), _) => inside(document, id, &transforms, &digest, properties),
                 (None, hash_chain::MESSAGE) => Target::Message,
@@ -64,7 +71,7 @@ impl References {
             };
             references.push(Reference { target, transforms, digest });
         }
-        Ok(Self { references, has_properties: properties.is_some() })
+        Ok(Self { references, has_properties: properties.is_some(), rules })
     }
 
     fn count(&self, is_it: impl Fn(&Target) -> bool) -> usize {
@@ -136,7 +143,7 @@ impl References {
             Some(chain) if name == hash_chain::SIGNATURE_CHAIN => Source::Octets(chain.clone()),
             _ => Source::Absent,
         };
-        let covered = hash_chain::verify(result, &source, &required, Rules::Message)
+        let covered = hash_chain::verify(result, &source, &required, self.rules)
             .map_err(|fault| fault.within(code::MALFORMED_SIGNATURE))?;
         let is_whole = |part: &CoveredPart| part.is_verified;
         if covered.iter().all(is_whole) { Ok(()) } else { Err(malformed("the hash chain is incomplete")) }

@@ -167,6 +167,13 @@ fn documents_that_are_refused() {
         (changed("#encapsulated-cert-1", "#encapsulated-cert-2"), code::MALFORMED_SIGNATURE),
         (changed("#encapsulated-cert-1", "#ocsp-response-1"), code::MALFORMED_SIGNATURE),
         (changed("xades:SigningTime>2026", "xades:SigningTime>2025"), code::INVALID_SIGNATURE_VALUE),
+        (
+            changed(
+                "<ds:Reference Id=\"signature-reference-0\" URI=\"/message.xml\">",
+                "<ds:Reference Id=\"signature-reference-0\" URI=\"#signed-properties\">",
+            ),
+            code::MALFORMED_SIGNATURE,
+        ),
         (changed("</ds:Object>", "</ds:Object><ds:Signature/>"), code::MALFORMED_SIGNATURE),
         (changed("<ds:KeyInfo>", "<ds:Object/><ds:KeyInfo>"), code::MALFORMED_SIGNATURE),
         (changed("<xades:OCSPValues>", "<xades:OCSPValues>x"), code::MALFORMED_SIGNATURE),
