@@ -255,7 +255,10 @@ impl LocalCopy {
         };
         let (bytes, metadata) = parse(SHARED_PARAMETERS_FILE)?;
         let read = metadata.version().and_then(|version| {
-            let parameters = shared::parse(bytes, version)?;
+            let parameters = match purpose {
+                Purpose::Running(_) => shared::parse(bytes, version)?,
+                Purpose::Evidence => shared::parse_for_evidence(bytes, version)?,
+            };
             check_instance(identifier, &parameters.instance)?;
             Ok(Instance::new(parameters, version, expiry(&metadata, purpose)))
         });

@@ -55,8 +55,7 @@ pub(super) fn shared(bytes: &[u8], version: u8) -> Result<SharedParameters, Misf
 }
 
 fn sources(children: &mut Children<'_>) -> Result<Vec<Source>, Misfit> {
-    // The schema asks for at least one. A copy that goes with evidence may have none: whoever made it had
-    // no address to tell, and nothing that is verified hangs on it.
+    // The schema asks for at least one; whoever calls this decides whether none will do.
     children
         .many("source")
         .map(|source| {

@@ -13,6 +13,19 @@ use crate::id::ClientId;
 /// `malformed_global_conf` for a version that is unknown and whatever the schema refuses: elements of
 /// later versions, references to ids that do not exist, and so on.
 pub fn parse(bytes: &[u8], version: u8) -> Result<SharedParameters, ConfigurationError> {
+    let parameters = parse_for_evidence(bytes, version)?;
+    if version > 2 && parameters.sources.is_empty() {
+        return Err(ConfigurationError::Schema("'source' is missing in 'conf'".to_owned()));
+    }
+    Ok(parameters)
+}
+
+/// As [`parse`], for a copy that goes with evidence: it may have no sources. Whoever made it had no
+/// address to tell, and nothing that is verified hangs on one.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_for_evidence(bytes: &[u8], version: u8) -> Result<SharedParameters, ConfigurationError> {
     check_version(version)?;
     read::shared(bytes, version).map_err(ConfigurationError::Schema)
 }
