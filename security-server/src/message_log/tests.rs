@@ -12,6 +12,11 @@ mod stamps;
 
 pub(super) use stamps::Service;
 
+/// A folder in memory if there is one: what these tests ask of the disk does not need a real one.
+pub(super) fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// Runs a future on a runtime of this thread.
 pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
@@ -74,7 +79,7 @@ pub(super) fn check_record(reader: &Reader, sequence: u64, number: u64) {
 
 #[test]
 fn what_is_written_is_read() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let mut next = 0;
     for _ in 0..3 {
         let log = open(folder.path());

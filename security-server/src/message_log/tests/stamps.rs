@@ -71,7 +71,7 @@ fn names(container: &[u8]) -> Vec<String> {
 
 #[test]
 fn a_batch_covers_all_signatures_that_wait() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let service = Arc::new(Service::default());
     {
         let log = open_with(folder.path(), &service, Clock::system());
@@ -125,7 +125,7 @@ fn a_batch_covers_all_signatures_that_wait() {
 
 #[test]
 fn one_that_waits_is_stamped_over_its_signature_value() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let service = Arc::new(Service::default());
     let log = open_with(folder.path(), &service, Clock::system());
     wait(log.append(signed(3), false)).unwrap();
@@ -142,7 +142,7 @@ fn one_that_waits_is_stamped_over_its_signature_value() {
 
 #[test]
 fn stamped_at_once() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let service = Arc::new(Service::default());
     {
         let log = open_with(folder.path(), &service, Clock::system());
@@ -173,7 +173,7 @@ fn stamped_at_once() {
 
 #[test]
 fn a_failing_service_stops_traffic_in_the_end() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let service = Arc::new(Service::default());
     let mut late = signed(1);
     {
@@ -207,7 +207,7 @@ fn a_failing_service_stops_traffic_in_the_end() {
 
 #[test]
 fn the_schedule_stamps_by_itself() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let service = Arc::new(Service::default());
     let log = open_with(folder.path(), &service, Clock::system());
     let (stop, stopped) = watch::channel(false);
