@@ -51,7 +51,8 @@ fn check(folder: &Path, acknowledged: &HashMap<u64, u64>) -> u64 {
 #[test]
 fn nothing_acknowledged_is_lost_when_the_writer_is_killed() {
     let folder = tempfile::tempdir().expect("a folder");
-    let rounds = std::env::var("CAUSEWAY_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(12);
+    let rounds =
+        std::env::var("CAUSEWAY_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(12);
     let mut acknowledged = HashMap::new();
     let mut first = 0;
     for round in 0..rounds {
@@ -129,7 +130,8 @@ fn another_language_reads_the_log() {
     let mut octets = std::fs::read(&segment).expect("a segment");
     octets[5000] ^= 1;
     std::fs::write(&segment, octets).expect("written");
-    let output = Command::new("python3").arg(&script).arg(folder.path()).output().expect("python3 ran before");
+    let output =
+        Command::new("python3").arg(&script).arg(folder.path()).output().expect("python3 ran before");
     assert!(!output.status.success());
 }
 
@@ -175,7 +177,9 @@ fn a_full_disk_refuses_and_recovers() {
     check(&folder, &acknowledged);
     // With room again it goes on where it was.
     let options = format!("remount,size={}k", 8000);
-    assert!(Command::new("mount").args(["-o", &options]).arg(disk.0.path()).status().is_ok_and(|s| s.success()));
+    assert!(
+        Command::new("mount").args(["-o", &options]).arg(disk.0.path()).status().is_ok_and(|s| s.success())
+    );
     let more = write_and_kill(&folder, 1_000_000, 4, Duration::from_millis(20));
     let all: HashMap<u64, u64> = acknowledged.into_iter().chain(more).collect();
     check(&folder, &all);

@@ -297,6 +297,25 @@ impl Segment {
         Ok((header, payload.into()))
     }
 
+    /// Whether the frames of an open segment end in nothing, or in an unfinished write, rather than in
+    /// damage. A writer may be going on meanwhile.
+    pub(super) fn check_tail(&self) -> Result<(), ReadError> {
+        loop {
+            if read_trailer(&self.file, &self.path)?.is_some() {
+                return Ok(());
+            }
+            match scan(&self.file, &self.path, &self.header, true) {
+                Err(ReadError::Damaged { offset, path, what }) => {
+                    // If the frame is whole now, it was only just being written.
+                    if scan(&self.file, &self.path, &self.header, false)?.index.end == offset {
+                        return Err(ReadError::Damaged { offset, path, what });
+                    }
+                }
+                other => return other.map(drop),
+            }
+        }
+    }
+
     pub(super) fn damaged(&self, offset: u64, what: &'static str) -> ReadError {
         ReadError::damaged(&self.path, offset, what)
     }

@@ -47,6 +47,18 @@ impl VerifyReport {
         self.problem_count == 0
     }
 
+    /// Notes damage as a problem; only the disk's own errors end the check.
+    fn read<T>(&mut self, result: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error @ ReadError::Io { .. }) => Err(error),
+            Err(error) => {
+                self.problem(error.to_string());
+                Ok(None)
+            }
+        }
+    }
+
     fn problem(&mut self, text: String) {
         self.problem_count += 1;
         if self.problems.len() < SHOWN {
@@ -68,14 +80,9 @@ impl Reader {
         let mut frontier: Option<Frontier> = None;
         let mut log = None;
         for number in self.numbers() {
-            let segment = match self.segment(number) {
-                Ok(segment) => segment,
-                Err(error @ ReadError::Io { .. }) => return Err(error),
-                Err(error) => {
-                    report.problem(error.to_string());
-                    frontier = None;
-                    continue;
-                }
+            let Some(segment) = report.read(self.segment(number))? else {
+                frontier = None;
+                continue;
             };
             report.segments += 1;
             let path = segment.path.display().to_string();
@@ -88,7 +95,9 @@ impl Reader {
             let end = self.verify_segment(&segment, &mut report)?;
             if let Some(trailer) = segment.trailer() {
                 verify_trailer(&segment, trailer, &end, key, &mut report)?;
-            } else if number != self.last().number() {
+            } else if number == self.last().number() {
+                report.read(segment.check_tail())?;
+            } else {
                 report.problem(format!("{path}: the segment is not sealed"));
             }
             frontier = Some(end);
@@ -161,7 +170,7 @@ impl Reader {
             }
             if header.kind.is_record() {
                 if page.len() == 0 {
-                    page = segment.entries(indexed, 1024)?.into_iter();
+                    page = report.read(segment.entries(indexed, 1024))?.unwrap_or_default().into_iter();
                 }
                 let entry = page.next();
                 if entry.is_none_or(|entry| entry.offset != header.offset || entry.time != header.time) {
@@ -222,13 +231,9 @@ fn verify_trailer(
         report.problem(format!("{path}: the trailer does not describe the records"));
     }
     for place in 0..trailer.sections.len() {
-        match segment.section(place) {
-            Ok(_) => {}
-            Err(error @ ReadError::Io { .. }) => return Err(error),
-            Err(error) => report.problem(error.to_string()),
-        }
+        report.read(segment.section(place))?;
     }
-    let note = segment.checkpoint()?.unwrap_or_default();
+    let note = report.read(segment.checkpoint())?.flatten().unwrap_or_default();
     let checkpoint = match key {
         Some((name, key)) => Checkpoint::verify(&note, name, key),
         None => Checkpoint::parse(&note),

@@ -147,7 +147,8 @@ fn log(
         let documents = Arc::clone(&documents);
         let tasks = waiters / threads + usize::from(thread < waiters % threads);
         workers.push(std::thread::spawn(move || -> Result<Vec<u64>, String> {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
             let set = tokio::task::LocalSet::new();
             let handles: Vec<_> = (0..tasks)
                 .map(|_| {

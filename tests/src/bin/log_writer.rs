@@ -63,8 +63,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = arguments.next().ok_or("no folder")?;
     let next = Arc::new(AtomicU64::new(arguments.next().ok_or("no number")?.parse()?));
     let threads: usize = arguments.next().ok_or("no threads")?.parse()?;
-    let settings =
-        Settings { segment_size: 1 << 20, inline_body_limit: 10_000, free_space_floor: 0, ..Settings::new(folder) };
+    let settings = Settings {
+        segment_size: 1 << 20,
+        inline_body_limit: 10_000,
+        free_space_floor: 0,
+        ..Settings::new(folder)
+    };
     let log = Arc::new(MessageLog::open(settings, Clock::system(), Arc::new(Anything))?);
     let mut workers = Vec::new();
     for _ in 0..threads {
@@ -80,7 +84,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     let line = format!("{} {number}\n", position.0);
                     // One short write to a pipe is whole or not there.
                     let mut out = std::io::stdout().lock();
-                    out.write_all(line.as_bytes()).and_then(|()| out.flush()).map_err(|error| error.to_string())?;
+                    out.write_all(line.as_bytes())
+                        .and_then(|()| out.flush())
+                        .map_err(|error| error.to_string())?;
                 }
             };
             let stamps = async {
@@ -89,7 +95,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     log.timestamp_waiting().await.map_err(|error| error.to_string())?;
                 }
             };
-            runtime.block_on(async { tokio::select! { result = one => result, result = stamps => result } })
+            runtime.block_on(async {
+                tokio::select! { result = one => result, result = stamps => result }
+            })
         }));
     }
     for worker in workers {

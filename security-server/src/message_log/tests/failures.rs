@@ -121,7 +121,8 @@ fn check_survivors(folder: &Path, acknowledged: &[(u64, u64)], context: &dyn std
     let size = {
         let reader = log.reader().unwrap();
         for (sequence, number) in acknowledged {
-            let record = reader.show(*sequence).unwrap().unwrap_or_else(|| panic!("{context:?}: {sequence} is lost"));
+            let record =
+                reader.show(*sequence).unwrap().unwrap_or_else(|| panic!("{context:?}: {sequence} is lost"));
             assert_eq!(record.summary.details.message_id, format!("id-{number}"), "{context:?}");
             if let LoggedBody::Memory(expected) = sized(*number).body {
                 let body = match record.body().unwrap() {
@@ -143,9 +144,13 @@ fn check_survivors(folder: &Path, acknowledged: &[(u64, u64)], context: &dyn std
 
 /// Writes records while an operation fails; gives position and number of what was acknowledged.
 fn write_some(folder: &Path, storage: &Arc<Failing>, count: u64) -> Option<Vec<(u64, u64)>> {
-    let log =
-        MessageLog::open_on(small(folder), Clock::system(), Arc::new(Service::default()), Arc::new(Arc::clone(storage)))
-            .ok()?;
+    let log = MessageLog::open_on(
+        small(folder),
+        Clock::system(),
+        Arc::new(Service::default()),
+        Arc::new(Arc::clone(storage)),
+    )
+    .ok()?;
     let mut acknowledged = Vec::new();
     for number in 0..count {
         match wait(log.write(sized(number))) {
@@ -252,7 +257,8 @@ fn an_acknowledged_record_that_changed_is_not_cut() {
 fn any_changed_octet_of_a_sealed_segment_is_found() {
     let folder = folder();
     {
-        let log = MessageLog::open(small(folder.path()), Clock::system(), Arc::new(Service::default())).unwrap();
+        let log =
+            MessageLog::open(small(folder.path()), Clock::system(), Arc::new(Service::default())).unwrap();
         for number in 0..60 {
             wait(log.write(sized(number))).unwrap();
         }
@@ -279,7 +285,9 @@ fn any_changed_octet_of_a_sealed_segment_is_found() {
 fn a_full_log_waits_for_room() {
     let folder = folder();
     let limited = Settings { max_bytes: Some(100 << 10), ..small(folder.path()) };
-    let open = |settings: Settings| MessageLog::open(settings, Clock::system(), Arc::new(Service::default())).unwrap();
+    let open = |settings: Settings| {
+        MessageLog::open(settings, Clock::system(), Arc::new(Service::default())).unwrap()
+    };
     let mut written = 0;
     {
         let log = open(limited.clone());
