@@ -157,10 +157,10 @@ def read_segment(folder, name, state):
             details, message, chain = f.long(), f.long(), f.long()
             shown = read_details(details)
             if shown["body"] == "own file":
-                length, digest = f.number("Q"), f.take(32)
+                expected, digest = f.number("Q"), f.take(32)
                 with open(os.path.join(folder, "bodies", f"{sequence:020d}.body"), "rb") as body:
                     octets = body.read()
-                need(len(octets) == length and sha256(octets) == digest, f"body of record {sequence}")
+                need(len(octets) == expected and sha256(octets) == digest, f"body of record {sequence}")
             else:
                 digest = sha256(f.rest())
             commitment = sha256(

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gateway::ports::{ContainerError, ContainerQuery, Direction, LogError, NamedContainer};
 use protocol::container::{Attachment, ContainerParts, ContainerTimestamp, WriteError, file_name, write_to};
-use protocol::digest::{Digest, DigestAlgorithm};
 use protocol::fault::Fault;
 use protocol::hash_chain::timestamp_chain;
 use protocol::signature::insert_timestamp;
@@ -15,7 +14,7 @@ use protocol::signature::insert_timestamp;
 use super::reader::{BodyReader, Filter, Reader, StoredRecord, stamp};
 use super::record::StampRecord;
 use super::segment::ReadError;
-use super::timestamping::{StampError, Stamper};
+use super::timestamping::{StampError, Stamper, digests};
 
 /// Why a record could not be exported.
 #[derive(Debug, thiserror::Error)]
@@ -179,7 +178,5 @@ impl StoredRecord {
 /// The time-stamp chain of one signature. Chains are not stored: the leaves say everything.
 fn chain_of(leaves: &[(u64, [u8; 64])], sequence: u64) -> Option<Bytes> {
     let place = leaves.iter().position(|(other, _)| *other == sequence)?;
-    let digests: Vec<Digest> =
-        leaves.iter().filter_map(|(_, digest)| Digest::new(DigestAlgorithm::Sha512, digest)).collect();
-    timestamp_chain(&digests, place)
+    timestamp_chain(&digests(leaves), place)
 }

@@ -206,7 +206,7 @@ fn stamp_state(folder: &Path, numbers: &[u64], last: &Arc<Segment>) -> Result<St
     }
     for (_, stamps) in waiting.iter().rev() {
         for stamp in stamps {
-            state.note(stamp.from, stamp.until, stamp.batch);
+            state.note(stamp.from, stamp.until);
         }
     }
     let unstamped = |sequence: u64| sequence >= state.cursor && !state.singles.contains(&sequence);

@@ -166,6 +166,9 @@ impl Segment {
             }
             Index::Sealed(trailer) => {
                 let count = limit.min(trailer.count.saturating_sub(from));
+                if count == 0 {
+                    return Ok(Vec::new());
+                }
                 let bytes = self.section_part(0, from * ENTRY as u64, count * ENTRY as u64)?;
                 decode_all(&bytes, IndexEntry::decode)
                     .ok_or_else(|| self.damaged(trailer.data_end, "index entry"))

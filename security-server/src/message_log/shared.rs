@@ -35,15 +35,13 @@ impl StampState {
         sequence < self.cursor || self.singles.contains(&sequence)
     }
 
-    /// Takes a durable time-stamp into account.
-    pub(super) fn note(&mut self, from: u64, until: u64, batch: bool) {
-        if batch || from <= self.cursor {
-            if from <= self.cursor && until > self.cursor {
-                self.cursor = until;
-                self.singles = self.singles.split_off(&until);
-            }
-        } else {
+    /// Takes a durable time-stamp into account. One that begins behind the cursor is over one signature.
+    pub(super) fn note(&mut self, from: u64, until: u64) {
+        if from > self.cursor {
             self.singles.insert(from);
+        } else if until > self.cursor {
+            self.cursor = until;
+            self.singles = self.singles.split_off(&until);
         }
     }
 }
@@ -77,6 +75,6 @@ impl Shared {
 
     /// A time-stamp is durable.
     pub(super) fn note_stamp(&self, stamp: &StampRecord) {
-        self.stamps().note(stamp.from, stamp.until, stamp.result.is_some());
+        self.stamps().note(stamp.from, stamp.until);
     }
 }

@@ -99,3 +99,180 @@ fn what_is_written_is_read() {
         assert!(outside.checkpoints().count() > 3, "segments were sealed");
     }
 }
+
+/// Numbers of the messages a filter lists, with the filter applied by hand beside it.
+#[track_caller]
+fn check_list(reader: &Reader, filter: Filter, matches: impl Fn(&LogEntry) -> bool) {
+    let found: Vec<u64> = reader.list(filter.clone()).map(|summary| summary.unwrap().sequence).collect();
+    let expected: Vec<u64> = (0..reader.size()).filter(|number| matches(&entry(*number))).collect();
+    assert_eq!(found, expected, "{filter:?}");
+}
+
+#[test]
+fn lists() {
+    let folder = folder();
+    let log = open(folder.path());
+    for number in 0..1500 {
+        wait(log.write(entry(number))).unwrap();
+    }
+    let client = ClientId::parse_encoded("XX/COM/3/app").unwrap();
+    let other = ClientId::parse_encoded("XX/COM/9/app").unwrap();
+    let service = entry(0).service;
+    let (from, until) = (UtcTime::from_millis(1_000_100), UtcTime::from_millis(1_000_900));
+    let none = Filter::default();
+    for reader in [log.reader().unwrap(), Reader::open(folder.path()).unwrap()] {
+        check_list(&reader, none.clone(), |_| true);
+        check_list(&reader, Filter { client: Some(client.clone()), ..none.clone() }, |entry| {
+            entry.client == client
+        });
+        check_list(&reader, Filter { client: Some(other.clone()), ..none.clone() }, |_| false);
+        check_list(&reader, Filter { provider: Some(service.provider().clone()), ..none.clone() }, |_| true);
+        check_list(&reader, Filter { provider: Some(client.clone()), ..none.clone() }, |_| false);
+        check_list(&reader, Filter { service: Some(service.clone()), ..none.clone() }, |_| true);
+        check_list(&reader, Filter { from: Some(from), until: Some(until), ..none.clone() }, |entry| {
+            (from..until).contains(&entry.time)
+        });
+        check_list(&reader, Filter { direction: Some(Direction::Response), ..none.clone() }, |entry| {
+            entry.direction == Direction::Response
+        });
+        let both = Filter { side: Some(Side::Provider), client: Some(client.clone()), ..none.clone() };
+        check_list(&reader, both, |entry| entry.side == Side::Provider && entry.client == client);
+        for id in ["id-0", "id-777", "id-1499", "id-1500"] {
+            let filter = Filter { message_id: Some(id.into()), ..none.clone() };
+            check_list(&reader, filter, |entry| entry.message_id == id);
+        }
+    }
+}
+
+#[test]
+fn proofs_over_sealed_and_open_segments() {
+    let folder = folder();
+    let pkcs8 = ring::signature::Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+    let key = Arc::new(LogKey::from_pkcs8("example.org/log", pkcs8.as_ref()).unwrap());
+    let settings = Settings {
+        key: Some(Arc::clone(&key)),
+        origin: Some("example.org/log".into()),
+        ..settings(folder.path())
+    };
+    let log = MessageLog::open(settings, Clock::system(), Arc::new(Service::default())).unwrap();
+    for number in 0..700 {
+        wait(log.write(entry(number))).unwrap();
+    }
+    let reader = Reader::open(folder.path()).unwrap();
+    let last = reader.checkpoint("example.org/log").unwrap();
+    assert_eq!(last.size, 700);
+    for index in [0, 1, 255, 256, 511, 512, 600, 699] {
+        let (leaf, proof) = reader.inclusion_proof(index, 700).unwrap().expect("it is in the log");
+        assert!(merkle::verify_inclusion(&leaf, index, 700, &proof, &last.root), "{index}");
+    }
+    assert_eq!(reader.inclusion_proof(700, 700).unwrap(), None);
+    let notes: Vec<String> = reader.checkpoints().map(Result::unwrap).collect();
+    assert!(notes.len() > 3);
+    for note in notes {
+        let old = Checkpoint::verify(&note, key.name(), key.public_key()).unwrap();
+        let proof = reader.consistency_proof(old.size, 700).unwrap().expect("an older log");
+        assert!(merkle::verify_consistency(old.size, &old.root, 700, &last.root, &proof), "{}", old.size);
+    }
+    assert!(reader.verify(Some((key.name(), key.public_key()))).unwrap().is_good());
+    assert!(!reader.verify(Some(("other", key.public_key()))).unwrap().is_good());
+    // The files of the tree are computed again when they are gone.
+    drop(log);
+    std::fs::remove_dir_all(folder.path().join("tree")).unwrap();
+    let log = open(folder.path());
+    assert_eq!(log.reader().unwrap().root(700).unwrap(), last.root);
+}
+
+#[test]
+fn large_bodies() {
+    let folder = folder();
+    let open = |oversize| {
+        let bodies = BodySettings { limit: 300_000, oversize, ..BodySettings::default() };
+        let settings = Settings { inline_body_limit: 1000, bodies, ..settings(folder.path()) };
+        MessageLog::open(settings, Clock::system(), Arc::new(Service::default())).unwrap()
+    };
+    let octets = |length: usize| (0..length).map(|at| (at * 7 % 251) as u8).collect::<Vec<u8>>();
+    let spooled = |length: usize| {
+        use std::io::Write as _;
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&octets(length)).unwrap();
+        LoggedBody::File(Arc::new(file), length as u64)
+    };
+    let mut sequence = 0;
+    for (oversize, body, length, form, kept) in [
+        (Oversize::Refuse, spooled(10), 10, BodyForm::Inline, 10),
+        (Oversize::Refuse, spooled(1000), 1000, BodyForm::Inline, 1000),
+        (Oversize::Refuse, spooled(300_000), 300_000, BodyForm::OwnFile, 300_000),
+        (Oversize::Refuse, LoggedBody::Memory(octets(2000).into()), 2000, BodyForm::OwnFile, 2000),
+        (Oversize::Truncate, spooled(300_001), 300_001, BodyForm::OwnFile, 300_000),
+        (Oversize::DigestOnly, spooled(300_001), 300_001, BodyForm::DigestOnly, 0),
+        (Oversize::DigestOnly, LoggedBody::Memory(octets(300_001).into()), 300_001, BodyForm::DigestOnly, 0),
+    ] {
+        let log = open(oversize);
+        let mut entry = entry(1);
+        entry.body = body;
+        assert_eq!(wait(log.write(entry)).unwrap(), LogPosition(sequence));
+        let record = log.reader().unwrap().show(sequence).unwrap().expect("a record");
+        let details = &record.summary.details;
+        assert_eq!((details.body, details.body_length), (form, length as u64));
+        assert_eq!(details.truncated, kept != 0 && kept != length);
+        let digest = (form == BodyForm::DigestOnly).then(|| record::sha512(&octets(length)));
+        assert_eq!(details.body_digest, digest);
+        let found = match record.body().unwrap() {
+            None => Vec::new(),
+            Some(BodyReader::Memory(bytes)) => bytes.to_vec(),
+            Some(BodyReader::File(file)) => std::io::Read::bytes(file).map(Result::unwrap).collect(),
+        };
+        assert_eq!(found, octets(length)[..kept]);
+        sequence += 1;
+    }
+    let log = open(Oversize::Refuse);
+    let mut entry = entry(1);
+    entry.body = spooled(300_001);
+    assert!(matches!(wait(log.write(entry)), Err(LogError::Unavailable(_))));
+    assert!(log.reader().unwrap().verify(None).unwrap().is_good());
+}
+
+#[test]
+fn many_runtimes_share_the_committer() {
+    let folder = folder();
+    let log = Arc::new(open(folder.path()));
+    let threads: Vec<_> = (0..8)
+        .map(|thread| {
+            let log = Arc::clone(&log);
+            std::thread::spawn(move || {
+                wait(async {
+                    let mut positions = Vec::new();
+                    for number in 0..50 {
+                        positions.push((
+                            log.write(entry(thread * 50 + number)).await.unwrap().0,
+                            thread * 50 + number,
+                        ));
+                    }
+                    positions
+                })
+            })
+        })
+        .collect();
+    let mut positions: Vec<(u64, u64)> =
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+    positions.sort_unstable();
+    let reader = log.reader().unwrap();
+    for (place, (sequence, number)) in positions.into_iter().enumerate() {
+        assert_eq!(place as u64, sequence, "no gap and nothing twice");
+        check_record(&reader, sequence, number);
+    }
+    assert!(reader.verify(None).unwrap().is_good());
+}
+
+#[test]
+fn bodies_switched_off() {
+    let folder = folder();
+    let bodies = BodySettings { logging: false, ..BodySettings::default() };
+    let settings = Settings { bodies, ..settings(folder.path()) };
+    let log = MessageLog::open(settings, Clock::system(), Arc::new(Service::default())).unwrap();
+    wait(log.write(entry(1))).unwrap();
+    let record = log.reader().unwrap().show(0).unwrap().expect("a record");
+    assert_eq!(record.message, "GET\r\n/r1/XX/GOV/1/provider/people\r\nx-road-id:id-1\r\n");
+    assert!(record.summary.details.reduced && record.body().unwrap().is_none());
+    assert_eq!(record.summary.details.body, BodyForm::SwitchedOff);
+}

@@ -91,6 +91,8 @@ pub(super) struct Stamper {
     pub(super) clock: Clock,
     pub(super) folder: PathBuf,
     running: Mutex<Running>,
+    /// One batch at a time.
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// Why a run of the stamper failed.
@@ -105,9 +107,6 @@ pub enum StampError {
     /// The log could not be written.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// The stored signature.
-    #[error("a stored signature cannot be time-stamped: {0}")]
-    Signature(String),
 }
 
 impl Stamper {
@@ -118,7 +117,16 @@ impl Stamper {
         clock: Clock,
         folder: PathBuf,
     ) -> Self {
-        Self { queue, shared, service, settings, clock, folder, running: Mutex::default() }
+        Self {
+            queue,
+            shared,
+            service,
+            settings,
+            clock,
+            folder,
+            running: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+        }
     }
 
     /// A view of the log as it is now.
@@ -187,6 +195,7 @@ impl Stamper {
 
     /// Stamps the oldest signatures that wait, at most `limit`. Gives their number.
     pub(super) async fn stamp_batch(&self, limit: usize) -> Result<usize, StampError> {
+        let _turn = self.turn.lock().await;
         let groups = self.shared.stamps().groups;
         let result = self.stamp_waiting(&self.reader()?, limit).await;
         let oldest = match &result {
@@ -207,16 +216,12 @@ impl Stamper {
             [] => return Ok(0),
             [one] => self.stamp_single(one).await?,
             many => {
-                let leaves: Vec<Digest> = many
-                    .iter()
-                    .filter_map(|waiting| Digest::new(DigestAlgorithm::Sha512, &waiting.entry.digest))
-                    .collect();
-                let result = timestamp_result(&leaves);
+                let leaves: Vec<(u64, Long)> =
+                    many.iter().map(|waiting| (waiting.entry.sequence, waiting.entry.digest)).collect();
+                let result = timestamp_result(&digests(&leaves));
                 let token = self.service.timestamp(DigestAlgorithm::Sha512.digest(&result)).await?;
                 let from = self.shared.stamped_until();
                 let until = many.last().map_or(from, |waiting| waiting.entry.sequence + 1);
-                let leaves =
-                    many.iter().map(|waiting| (waiting.entry.sequence, waiting.entry.digest)).collect();
                 self.store(StampRecord { token, result: Some(result), from, until, leaves }).await?;
             }
         }
@@ -252,7 +257,7 @@ impl Stamper {
         if let Some(past) = past {
             let mut stamps = self.shared.stamps();
             let from = stamps.cursor;
-            stamps.note(from, past, false);
+            stamps.note(from, past);
         }
         Ok(found)
     }
@@ -308,14 +313,20 @@ impl Stamper {
         Ok(Some(Waiting { entry, segment }))
     }
 
-    /// Stamps a signature document over the value of its signature.
+    /// Stamps a signature document: over the value of its signature, or, if that cannot be read, over a
+    /// hash chain of one. So no document can keep those behind it from being stamped.
     async fn stamp_document(&self, sequence: u64, digest: Long, document: Bytes) -> Result<(), StampError> {
-        let document = SignatureDocument::parse(document, Rules::Message)
-            .map_err(|fault| StampError::Signature(fault.to_string()))?;
-        let imprint = DigestAlgorithm::Sha512.digest(document.value());
-        let token = self.service.timestamp(imprint).await?;
         let leaves = vec![(sequence, digest)];
-        self.store(StampRecord { token, result: None, from: sequence, until: sequence + 1, leaves }).await
+        let (stamped, result) = match SignatureDocument::parse(document, Rules::Message) {
+            Ok(document) => (DigestAlgorithm::Sha512.digest(document.value()), None),
+            Err(fault) => {
+                tracing::warn!(sequence, %fault, "a logged signature cannot be read; it is stamped as it is");
+                let result = timestamp_result(&digests(&leaves));
+                (DigestAlgorithm::Sha512.digest(&result), Some(result))
+            }
+        };
+        let token = self.service.timestamp(stamped).await?;
+        self.store(StampRecord { token, result, from: sequence, until: sequence + 1, leaves }).await
     }
 
     async fn store(&self, stamp: StampRecord) -> Result<(), StampError> {
@@ -323,4 +334,9 @@ impl Stamper {
         self.queue.write(Work::Stamp(Box::new(stamp), time)).await?;
         Ok(())
     }
+}
+
+/// The leaves of a time-stamp chain.
+pub(super) fn digests(leaves: &[(u64, Long)]) -> Vec<Digest> {
+    leaves.iter().filter_map(|(_, digest)| Digest::new(DigestAlgorithm::Sha512, digest)).collect()
 }
