@@ -93,11 +93,11 @@ impl Copier {
 
     /// Keeps the first `length` octets of a body.
     pub(super) async fn keep(&self, source: Source, length: u64) -> Result<KeptBody, LogError> {
-        if let Source::Memory(bytes) = &source {
-            if length <= self.inline_limit {
-                let length = usize::try_from(length).unwrap_or(usize::MAX).min(bytes.len());
-                return Ok(KeptBody::Inline(bytes.slice(..length)));
-            }
+        if let Source::Memory(bytes) = &source
+            && length <= self.inline_limit
+        {
+            let length = usize::try_from(length).unwrap_or(usize::MAX).min(bytes.len());
+            return Ok(KeptBody::Inline(bytes.slice(..length)));
         }
         let (done, kept) = oneshot::channel();
         self.jobs.send(Job::Keep { source, length, done }).map_err(|_| stopped())?;

@@ -83,7 +83,7 @@ pub(super) fn body_path(folder: &Path, sequence: u64) -> PathBuf {
 
 /// Where an index is.
 pub(super) enum Index {
-    Sealed(Trailer),
+    Sealed(Box<Trailer>),
     Open(SharedIndex),
 }
 
@@ -101,7 +101,7 @@ impl Segment {
         let file = File::open(&path).map_err(ReadError::io(&path))?;
         let header = read_header(&file, &path)?;
         let index = match read_trailer(&file, &path)? {
-            Some(trailer) => Index::Sealed(trailer),
+            Some(trailer) => Index::Sealed(Box::new(trailer)),
             None => Index::Open(Arc::new(RwLock::new(scan(&file, &path, &header, false)?.index))),
         };
         Ok(Self { path, file, header, index })
@@ -394,10 +394,8 @@ pub(super) fn scan(
         }
         index.end = header.end();
     }
-    if complete {
-        if let Some(later) = later_write(file, path, segment, index.end, length)? {
-            return Err(ReadError::damaged(path, index.end, later));
-        }
+    if complete && let Some(later) = later_write(file, path, segment, index.end, length)? {
+        return Err(ReadError::damaged(path, index.end, later));
     }
     Ok(Scan { index })
 }

@@ -28,13 +28,13 @@ pub(super) fn entry(number: u64) -> LogEntry {
     LogEntry {
         time: UtcTime::from_millis(1_000_000 + number as i64),
         side: if number.is_multiple_of(2) { Side::Consumer } else { Side::Provider },
-        direction: if number % 3 == 0 { Direction::Response } else { Direction::Request },
+        direction: if number.is_multiple_of(3) { Direction::Response } else { Direction::Request },
         client: ClientId::parse_encoded(&format!("XX/COM/{}/app", number % 5)).unwrap(),
         service,
         message_id: format!("id-{number}"),
         request_id: format!("request-{number}"),
         message: format!("GET\r\n/r1/XX/GOV/1/provider/people?{number}\r\nx-road-id:id-{number}\r\n").into(),
-        body: if number % 7 == 0 { LoggedBody::None } else { LoggedBody::Memory(body(number)) },
+        body: if number.is_multiple_of(7) { LoggedBody::None } else { LoggedBody::Memory(body(number)) },
         signed: Signed {
             document: format!("<signature number='{}'/>", number / 4).into(),
             hash_chain_result: Some(format!("<result number='{}'/>", number / 4).into()),
@@ -197,8 +197,7 @@ fn large_bodies() {
         file.write_all(&octets(length)).unwrap();
         LoggedBody::File(Arc::new(file), length as u64)
     };
-    let mut sequence = 0;
-    for (oversize, body, length, form, kept) in [
+    for (sequence, (oversize, body, length, form, kept)) in (0..).zip([
         (Oversize::Refuse, spooled(10), 10, BodyForm::Inline, 10),
         (Oversize::Refuse, spooled(1000), 1000, BodyForm::Inline, 1000),
         (Oversize::Refuse, spooled(300_000), 300_000, BodyForm::OwnFile, 300_000),
@@ -206,7 +205,7 @@ fn large_bodies() {
         (Oversize::Truncate, spooled(300_001), 300_001, BodyForm::OwnFile, 300_000),
         (Oversize::DigestOnly, spooled(300_001), 300_001, BodyForm::DigestOnly, 0),
         (Oversize::DigestOnly, LoggedBody::Memory(octets(300_001).into()), 300_001, BodyForm::DigestOnly, 0),
-    ] {
+    ]) {
         let log = open(oversize);
         let mut entry = entry(1);
         entry.body = body;
@@ -223,7 +222,6 @@ fn large_bodies() {
             Some(BodyReader::File(file)) => std::io::Read::bytes(file).map(Result::unwrap).collect(),
         };
         assert_eq!(found, octets(length)[..kept]);
-        sequence += 1;
     }
     let log = open(Oversize::Refuse);
     let mut entry = entry(1);

@@ -284,7 +284,7 @@ impl Stamper {
                 self.stamp_single(&waiting).await
             })
             .await
-            .map(|()| ());
+            .copied();
         self.running().remove(&key);
         result
     }

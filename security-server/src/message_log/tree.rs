@@ -98,12 +98,11 @@ impl Tree {
 
     /// Leaves the last segment has in memory, or in its frames.
     fn leaf(&self, index: u64) -> Result<Hash, ReadError> {
-        if let Some(place) = index.checked_sub(self.last.first_sequence()) {
-            if let Index::Open(open) = &self.last.index {
-                let leaf =
-                    usize::try_from(place).ok().and_then(|place| read(open).leaves.get(place).copied());
-                return leaf.ok_or_else(|| self.last.damaged(0, "leaf of the tree"));
-            }
+        if let Some(place) = index.checked_sub(self.last.first_sequence())
+            && let Index::Open(open) = &self.last.index
+        {
+            let leaf = usize::try_from(place).ok().and_then(|place| read(open).leaves.get(place).copied());
+            return leaf.ok_or_else(|| self.last.damaged(0, "leaf of the tree"));
         }
         let path = level_path(&self.folder, 0);
         let leaf = self.stored(0, index, 1)?.and_then(|leaves| leaves.first().copied());

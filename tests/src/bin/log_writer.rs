@@ -42,7 +42,7 @@ fn entry(number: u64) -> Option<LogEntry> {
     };
     Some(LogEntry {
         time: Clock::system().now(),
-        side: if number % 2 == 0 { Side::Consumer } else { Side::Provider },
+        side: if number.is_multiple_of(2) { Side::Consumer } else { Side::Provider },
         direction: Direction::Request,
         client: ClientId::parse_encoded("XX/COM/1/client").ok()?,
         service: ServiceId::parse_encoded("XX/GOV/1/provider/people").ok()?,

@@ -180,7 +180,7 @@ fn every_operation_may_fail() {
     for how in [How::Before, How::After, How::Half] {
         for for_ever in [false, true] {
             // Every one of the first operations, then with larger steps, to keep the test short.
-            let points = (0..operations).filter(|at| *at < 40 || (at * 7 + how as u64) % 5 == 0);
+            let points = (0..operations).filter(|at| *at < 40 || (at * 7 + how as u64).is_multiple_of(5));
             for at in points {
                 let folder = folder();
                 let storage = Failing::new(at, how, for_ever);
