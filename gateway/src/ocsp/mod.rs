@@ -9,7 +9,7 @@
 //! certificate is used.
 
 mod fetch;
-mod multipart;
+pub mod multipart;
 mod own;
 mod peer;
 mod relay;

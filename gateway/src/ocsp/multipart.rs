@@ -5,15 +5,15 @@ use bytes::{Bytes, BytesMut};
 use super::RESPONSE_TYPE;
 
 /// Most parts of an answer, and most certificates of a question.
-pub(super) const MANY: usize = 16;
+pub const MANY: usize = 16;
 
 /// The content type of an answer.
-pub(super) fn content_type(boundary: &str) -> String {
+pub fn content_type(boundary: &str) -> String {
     format!("multipart/related; type=\"{RESPONSE_TYPE}\"; charset=UTF-8; boundary={boundary}")
 }
 
 /// The body of an answer.
-pub(super) fn write(boundary: &str, responses: &[Bytes]) -> Bytes {
+pub fn write(boundary: &str, responses: &[Bytes]) -> Bytes {
     let mut body = BytesMut::new();
     for (index, response) in responses.iter().enumerate() {
         let start = if index == 0 { "--" } else { "\r\n--" };
@@ -28,7 +28,7 @@ pub(super) fn write(boundary: &str, responses: &[Bytes]) -> Bytes {
 
 /// The parts of an answer that are OCSP responses. `None` when it is no well formed multipart body
 /// with an end, or has more than [`MANY`] parts.
-pub(super) fn read(content_type: &str, body: &Bytes) -> Option<Vec<Bytes>> {
+pub fn read(content_type: &str, body: &Bytes) -> Option<Vec<Bytes>> {
     let (kind, parameters) = content_type.split_once(';')?;
     if !kind.trim().eq_ignore_ascii_case("multipart/related") {
         return None;
