@@ -61,11 +61,15 @@ fn directory_content(data: &[u8]) {
     }
 }
 
+/// What is written leaves out what the version has no place for; what is written of that is the same.
 fn shared_parameters(data: &[u8]) {
     for version in 0..=7 {
         let Ok(read) = shared::parse(data, version) else { continue };
         match shared::write(&read, version) {
-            Ok(written) => assert_eq!(shared::parse(&written, version).expect("we read what we wrote"), read),
+            Ok(written) => {
+                let again = shared::parse(&written, version).expect("we read what we wrote");
+                assert_eq!(shared::write(&again, version).ok(), Some(written));
+            }
             Err(ConfigurationError::Unwritable(_)) => {}
             Err(other) => panic!("{other}"),
         }

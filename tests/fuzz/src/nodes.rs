@@ -25,7 +25,7 @@ fn ocsp_multipart(data: &[u8]) {
     let (kind, body) = data.split_at(data.iter().position(|octet| *octet == b'\n').map_or(0, |at| at + 1));
     let body = Bytes::copy_from_slice(body);
     let _ = multipart::read(&String::from_utf8_lossy(kind), &body);
-    let start = data.iter().skip(2).take(70).take_while(|octet| octet.is_ascii_graphic());
+    let start = data.iter().skip(2).take(70).take_while(|octet| octet.is_ascii_alphanumeric());
     let boundary: String = start.map(|octet| char::from(*octet)).collect();
     let kind = format!("multipart/related; boundary={boundary}");
     let Some(parts) = multipart::read(&kind, &Bytes::copy_from_slice(data)) else { return };
