@@ -33,6 +33,9 @@ use crate::fields::{At, Problems, Reader, Table};
 use crate::pin::PinSource;
 use crate::state::rules;
 
+/// The manual of the file: its keys with their descriptions.
+pub const MANUAL: &str = include_str!("config.rs");
+
 /// The oldest and the current version of the global configuration.
 pub const VERSIONS: std::ops::RangeInclusive<u8> = 2..=6;
 /// Longest file of configuration or of a PIN.

@@ -129,7 +129,7 @@ fn trust(ca: &Certificate, url: &str, responder: Option<&Certificate>, tsa: &Cer
 async fn start(folder: &Path) -> Running {
     let folder = folder.join("authority");
     let config = Config::parse(&format!(
-        "listen='127.0.0.1:0'\nfolder='{}'\npin='1234'\ninstance='CW'\noperator_token='{TOKEN}'",
+        "listen='127.0.0.1:0'\nfolder='{}'\npin='1234'\ninstance='CW'\noperator-token='{TOKEN}'",
         folder.display()
     ));
     ca::start(config.expect("a configuration"), Clock::system()).await.expect("started")

@@ -1,7 +1,7 @@
 //! The configuration file of the role.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use certs::ca::Settings;
 use certs::profile::Profile;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 /// The names and validity periods matter at the first start only: later the folder says how the
 /// authority was made.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     /// Address and port that OCSP, time-stamps and issuing are served on. Plain HTTP: what it serves is
     /// signed. Who can reach it can ask for the status of certificates and for time-stamps.
@@ -21,7 +21,7 @@ pub struct Config {
     /// Folder of the authority; made at the first start. Who can write it can issue certificates once
     /// he has the PIN, and can hide that a certificate was revoked without it.
     pub folder: PathBuf,
-    /// PIN of the authority's keys. Better in a file: see `pin_file`. Who has it and the folder is the
+    /// PIN of the authority's keys. Better in a file: see `pin-file`. Who has it and the folder is the
     /// authority.
     pub pin: Option<Secret>,
     /// File that holds the PIN, one line.
@@ -52,6 +52,9 @@ fn default_listen() -> SocketAddr {
 /// Everything that is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// The file itself.
+    #[error("the configuration cannot be read: {0}")]
+    Unreadable(std::io::Error),
     /// Not TOML, unknown keys, or missing ones.
     #[error("the configuration cannot be read: {0}")]
     File(#[from] toml::de::Error),
@@ -97,17 +100,30 @@ impl Config {
         if problems.is_empty() { Ok(config) } else { Err(ConfigError::Wrong(problems)) }
     }
 
+    /// Reads and checks a configuration file. Paths in it are relative to the file.
+    ///
+    /// # Errors
+    /// [`ConfigError`]
+    pub fn read(file: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file).map_err(ConfigError::Unreadable)?;
+        let mut config = Self::parse(&text)?;
+        let beside = file.parent().unwrap_or(Path::new(""));
+        config.folder = beside.join(&config.folder);
+        config.pin_file = config.pin_file.map(|pin| beside.join(pin));
+        Ok(config)
+    }
+
     fn problems(&self) -> Vec<String> {
         let short = self.operator_token.as_ref().is_some_and(|token| token.text().len() < 16);
         let unknown =
             self.certificate_profile.as_ref().is_some_and(|name| Profile::from_class_name(name).is_none());
         let days = [self.authority_days, self.certificate_days].into_iter().flatten();
         [
-            (self.pin.is_some() == self.pin_file.is_some(), "give either pin or pin_file"),
+            (self.pin.is_some() == self.pin_file.is_some(), "give either pin or pin-file"),
             (self.instance.is_empty(), "instance is empty"),
             (self.organization.as_ref().is_some_and(String::is_empty), "organization is empty"),
-            (short, "operator_token is shorter than 16 characters"),
-            (unknown, "certificate_profile is not a known class name"),
+            (short, "operator-token is shorter than 16 characters"),
+            (unknown, "certificate-profile is not a known class name"),
             (days.into_iter().any(|days| !(1..=36_500).contains(&days)), "days are between 1 and 36500"),
         ]
         .into_iter()
@@ -130,7 +146,7 @@ impl Config {
                 Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
             }
             (Some(pin), None) => Ok(pin.clone()),
-            (None, None) => Err(ConfigError::Wrong(vec!["give either pin or pin_file".to_owned()])),
+            (None, None) => Err(ConfigError::Wrong(vec!["give either pin or pin-file".to_owned()])),
         }
     }
 
@@ -168,13 +184,13 @@ mod tests {
             }
         }
         check("folder='ca'\ninstance='CW'\npin='0123'", &[]);
-        check("folder='ca'\ninstance='CW'\npin='0123'\npin_file='x'", &["either pin or pin_file"]);
+        check("folder='ca'\ninstance='CW'\npin='0123'\npin-file='x'", &["either pin or pin-file"]);
         check(
-            "folder='ca'\ninstance=''\noperator_token='short'",
+            "folder='ca'\ninstance=''\noperator-token='short'",
             &["either pin", "instance", "16 characters"],
         );
         check("folder='ca'\ninstance='CW'\npin='0123'\ncolour='red'", &["unknown field `colour`"]);
-        check("folder='ca'\ninstance='CW'\npin='0123'\ncertificate_days=0", &["days"]);
-        check("folder='ca'\ninstance='CW'\npin='0123'\ncertificate_profile='X'", &["class name"]);
+        check("folder='ca'\ninstance='CW'\npin='0123'\ncertificate-days=0", &["days"]);
+        check("folder='ca'\ninstance='CW'\npin='0123'\ncertificate-profile='X'", &["class name"]);
     }
 }

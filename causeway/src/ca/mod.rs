@@ -27,6 +27,9 @@ use tokio::task::JoinHandle;
 pub use config::{Config, ConfigError, Secret};
 use service::CaService;
 
+/// The manual of the configuration file: its keys with their descriptions.
+pub const MANUAL: &str = include_str!("config.rs");
+
 /// Why the role did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
