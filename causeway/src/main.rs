@@ -1,1 +1,7 @@
-fn main() {}
+//! Causeway: a federated data-exchange gateway, one program for every role.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    causeway::cli::main()
+}
