@@ -54,10 +54,7 @@ pub(super) fn open(
     (floor, limit): (u64, Option<u64>),
 ) -> Result<Opened, OpenError> {
     let folder = settings.folder.clone();
-    for sub in [folder.clone(), bodies_folder(&folder), folder.join("tree")] {
-        std::fs::create_dir_all(&sub)?;
-    }
-    storage.sync_folder(&folder)?;
+    create_folders(storage.as_ref(), &folder)?;
     let lock = lock(&folder)?;
     remove_drafts(storage.as_ref(), &folder)?;
     let numbers = segment_numbers(&folder)?;
@@ -107,6 +104,19 @@ pub(super) fn open(
     }
     let writer = Writer::new(settings, parts, log, frontier, last + 1, active);
     Ok(Opened { writer, shared, space, lock })
+}
+
+/// Makes the folders of a log. A loss of power must not take a new folder with all that is in it.
+fn create_folders(storage: &dyn Storage, folder: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    for sub in [bodies_folder(folder), folder.join("tree")] {
+        std::fs::create_dir_all(&sub)?;
+    }
+    storage.sync_folder(folder)?;
+    for parent in missing.iter().filter_map(|folder| folder.parent()) {
+        storage.sync_folder(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
+    }
+    Ok(())
 }
 
 fn lock(folder: &Path) -> Result<File, OpenError> {
@@ -189,33 +199,34 @@ fn complete_tree(
 /// lie after that point.
 fn stamp_state(folder: &Path, numbers: &[u64], last: &Arc<Segment>) -> Result<StampState, ReadError> {
     let mut state = StampState { cursor: last.header.stamped_until, ..StampState::default() };
-    let mut waiting = Vec::new();
+    let open = |number: u64| -> Result<Arc<Segment>, ReadError> {
+        if number == last.number() {
+            return Ok(Arc::clone(last));
+        }
+        Ok(Arc::new(Segment::open(segment_path(folder, number))?))
+    };
+    let mut stamps = Vec::new();
+    let mut first = last.number();
     // Newest first, until the segment that has the signature at the cursor.
     for number in numbers.iter().rev() {
-        let opened;
-        let segment = if *number == last.number() {
-            last
-        } else {
-            opened = Arc::new(Segment::open(segment_path(folder, *number))?);
-            &opened
-        };
-        waiting.push((segment.signatures()?, segment.stamps()?));
+        let segment = open(*number)?;
+        first = *number;
+        stamps.push(segment.stamps()?);
         if segment.first_sequence() <= state.cursor {
             break;
         }
     }
-    for (_, stamps) in waiting.iter().rev() {
-        for stamp in stamps {
-            state.note(stamp.from, stamp.until);
+    for stamp in stamps.iter().rev().flatten() {
+        state.note(stamp.from, stamp.until);
+    }
+    let mut oldest = None;
+    for number in numbers.iter().filter(|number| **number >= first) {
+        let signatures = open(*number)?.signatures()?;
+        oldest = signatures.iter().find(|entry| !state.is_stamped(entry.sequence)).map(|entry| entry.time);
+        if oldest.is_some() {
+            break;
         }
     }
-    let unstamped = |sequence: u64| sequence >= state.cursor && !state.singles.contains(&sequence);
-    let oldest = waiting
-        .iter()
-        .rev()
-        .flat_map(|(signatures, _)| signatures)
-        .find(|signature| unstamped(signature.sequence))
-        .map(|signature| signature.time);
     state.oldest = oldest;
     Ok(state)
 }

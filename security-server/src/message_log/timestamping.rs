@@ -295,8 +295,13 @@ impl Stamper {
 
     /// The signature of a message record.
     fn signature_of(&self, sequence: u64) -> Result<Option<Waiting>, ReadError> {
-        let reader = self.reader()?;
-        let Some(segment) = reader.segment_of(sequence)? else { return Ok(None) };
+        // Mostly it was written just now; else the folder has to be looked through.
+        let current = self.shared.current().filter(|segment| segment.first_sequence() <= sequence);
+        let segment = match current {
+            Some(segment) => Some(segment),
+            None => self.reader()?.segment_of(sequence)?,
+        };
+        let Some(segment) = segment else { return Ok(None) };
         let Some(entry) = segment.entry(sequence - segment.first_sequence())? else { return Ok(None) };
         if entry.kind != FrameKind::Message {
             return Ok(None);
