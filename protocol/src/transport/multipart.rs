@@ -235,6 +235,11 @@ impl Multipart {
     fn body(&mut self) -> Option<Body> {
         loop {
             let chunk = self.chunks.front_mut()?;
+            if chunk.is_empty() {
+                // Given out to its end. Left there it would cut what follows into crumbs.
+                self.chunks.pop_front();
+                continue;
+            }
             if let Some(at) = self.delimiter.find(chunk) {
                 let line_end = at.saturating_sub(usize::from(at > 0 && chunk.get(at - 1) == Some(&b'\r')));
                 if line_end > 0 {

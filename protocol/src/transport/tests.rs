@@ -53,6 +53,27 @@ fn check_request(text: &str, expected: Result<Vec<Event>, &str>) {
 
 const OCSP: &[u8] = b"0\x03\x0a\x01\x00";
 
+/// Bytes of a body come out in slices as large as they came in: whoever writes them to a file or a
+/// socket pays for every slice.
+#[test]
+fn large_bodies_do_not_crumble() {
+    let body = vec![b'x'; 1024 * 1024];
+    let message = encode(&[
+        (PartKind::RestRequest, b"GET\r\n/r1\r\n"),
+        (PartKind::RestBody, &body),
+        (PartKind::Signature, b"s"),
+    ]);
+    let mut decoder = Decoder::new(CONTENT, Direction::Request, Limits::default()).unwrap();
+    let mut slices = 0;
+    for piece in message.chunks(16 * 1024) {
+        decoder.push(Bytes::copy_from_slice(piece));
+        while let Some(event) = decoder.next().unwrap() {
+            slices += usize::from(matches!(event, Event::Body(_)));
+        }
+    }
+    assert!(slices <= 2 * 64 + 2, "{slices} slices");
+}
+
 #[test]
 fn whole_messages_come_back() {
     let request = encode(&[
