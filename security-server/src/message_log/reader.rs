@@ -13,13 +13,11 @@ use protocol::id::{ClientId, ServiceId};
 use protocol::time::UtcTime;
 
 use super::checkpoint::Checkpoint;
+use super::details::{Details, client_name, service_of_name};
 use super::format::FrameKind;
 use super::index::IndexEntry;
 use super::merkle::{self, Hash};
-use super::record::{
-    Details, SharedSignature, StampRecord, StoredBody, StoredMessage, client_name, id_hash, service_of_name,
-    time,
-};
+use super::record::{SharedSignature, StampRecord, StoredBody, StoredMessage, id_hash, time};
 use super::segment::{ReadError, Segment, body_path, segment_numbers, segment_path};
 use super::tree::Tree;
 

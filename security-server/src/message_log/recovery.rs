@@ -12,8 +12,9 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::bodies;
 use super::merkle::Frontier;
+use super::scan::scan;
 use super::segment::{
-    Index, ReadError, Segment, bodies_folder, read_header, read_trailer, scan, segment_numbers, segment_path,
+    Index, ReadError, Segment, bodies_folder, read_header, read_trailer, segment_numbers, segment_path,
 };
 use super::shared::{Shared, StampState};
 use super::space::Space;

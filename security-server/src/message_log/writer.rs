@@ -25,7 +25,8 @@ use super::format::{
 use super::index::{ENTRY, ID, OpenIndex, SIGNATURE, STAMP, SharedIndex, SignatureEntry};
 use super::merkle::{Frontier, Hash};
 use super::record::{KeptBody, Long, StampRecord};
-use super::segment::{ReadError, Segment, bodies_folder, body_path, segment_path, stamp_entry};
+use super::scan::stamp_entry;
+use super::segment::{ReadError, Segment, bodies_folder, body_path, segment_path};
 use super::shared::Shared;
 use super::space::Space;
 use super::storage::{Storage, StorageFile, is_full};
