@@ -10,7 +10,7 @@ use crate::fault::{Fault, code};
 const ENVELOPE: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 /// Deepest element that is followed.
 const DEPTH_LIMIT: usize = 200;
-/// Longest texts that are kept of a peer's fault, characters.
+/// Longest texts that are kept of a peer's fault, bytes.
 const CODE_LIMIT: usize = 500;
 const TEXT_LIMIT: usize = 8000;
 
@@ -62,6 +62,9 @@ pub fn read_fault(bytes: &[u8]) -> Result<Option<Fault>, Fault> {
     let refused = |why: &str| Fault::new(code::INVALID_SOAP, why);
     let broken = || refused("not well-formed XML");
     let text = std::str::from_utf8(bytes).map_err(|_| refused("not UTF-8"))?;
+    if !text.chars().all(is_allowed) {
+        return Err(refused("characters that XML does not allow"));
+    }
     let mut reader = NsReader::from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
     reader.config_mut().expand_empty_elements = true;
     let mut places = vec![Place::Document];
@@ -104,7 +107,13 @@ pub fn read_fault(bytes: &[u8]) -> Result<Option<Fault>, Fault> {
             }
             Event::Text(content) => {
                 let content = content.xml10_content();
+                if place == Place::Document && !content.trim_ascii().is_empty() {
+                    return Err(refused("text outside of the envelope"));
+                }
                 add(place, &content, &mut fault_code, &mut text, &mut detail);
+            }
+            Event::CData(_) | Event::GeneralRef(_) if place == Place::Document => {
+                return Err(refused("text outside of the envelope"));
             }
             Event::CData(content) => {
                 let content = content.xml10_content();
@@ -114,6 +123,9 @@ pub fn read_fault(bytes: &[u8]) -> Result<Option<Fault>, Fault> {
                 let content = quick_xml::escape::unescape(&format!("&{};", &*reference))
                     .map_err(|_| refused("an entity that is not declared"))?
                     .into_owned();
+                if !content.chars().all(is_allowed) {
+                    return Err(refused("a reference to a character that XML does not allow"));
+                }
                 add(place, &content, &mut fault_code, &mut text, &mut detail);
             }
             Event::DocType(_) => return Err(refused("document type declarations are not taken")),
@@ -142,6 +154,15 @@ fn add(place: Place, content: &str, code: &mut String, text: &mut String, detail
         Place::Detail => (detail, TEXT_LIMIT),
         _ => return,
     };
-    let room = limit.saturating_sub(kept.chars().count());
-    kept.extend(content.chars().take(room));
+    for character in content.chars() {
+        if kept.len() + character.len_utf8() > limit {
+            return;
+        }
+        kept.push(character);
+    }
+}
+
+/// Whether XML 1.0 allows the character.
+fn is_allowed(character: char) -> bool {
+    !matches!(character, '\u{0}'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
 }

@@ -225,6 +225,29 @@ fn faults_of_each_shape() {
 }
 
 #[test]
+fn envelopes_that_are_not_well_formed_are_no_faults() {
+    let check = |before: &str, code: &str, after: &str, expected: Option<&str>| {
+        let body = format!(
+            "{before}<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Body><e:Fault>\
+             <faultcode>{code}</faultcode><faultstring>text</faultstring></e:Fault></e:Body></e:Envelope>{after}"
+        );
+        let got = read_fault(body.as_bytes()).map(|fault| fault.expect("a fault").code);
+        let expected = expected.map(|code| code.to_owned().into()).ok_or_else(|| "invalid_soap".into());
+        assert_eq!(got.map_err(|fault| fault.code), expected, "{before:?} {code:?} {after:?}");
+    };
+    check("\u{feff}\n", "a.b&amp;&#x63;", "\n<!-- c -->", Some("a.b&c"));
+    check("", &"ä".repeat(500), "", Some(&"ä".repeat(250)));
+    check("HTTP/1.1 200 OK\n\n", "a", "", None);
+    check("", "a", "more", None);
+    check("", "a", "&amp;", None);
+    check("", "a", "<![CDATA[x]]>", None);
+    check("", "a\0b", "", None);
+    check("", "a&#1;b", "", None);
+    // Many small pieces are read in a time that does not grow with their square.
+    check("", &"&#97;".repeat(200_000), "", Some(&"a".repeat(500)));
+}
+
+#[test]
 fn content_types() {
     let check = |text: &str, expected: Option<&str>| {
         let got = ContentType::parse(text).and_then(|parsed| parsed.boundary().map(str::to_owned)).ok();
