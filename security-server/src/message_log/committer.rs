@@ -83,6 +83,16 @@ impl Queue {
     }
 }
 
+/// Ends the waiting of all when the thread ends, even by a panic: nobody else would answer them.
+struct Last(Arc<Queue>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.0.close();
+        self.0.lock().waiting.clear();
+    }
+}
+
 fn stopped() -> LogError {
     LogError::Unavailable("the message log is stopped".to_owned())
 }
@@ -90,6 +100,8 @@ fn stopped() -> LogError {
 /// Starts the thread.
 pub(super) fn start(queue: Arc<Queue>, mut writer: Writer) -> std::io::Result<std::thread::JoinHandle<()>> {
     std::thread::Builder::new().name("message-log".to_owned()).spawn(move || {
+        let last = Last(queue);
+        let queue = &last.0;
         let mut batch = Vec::new();
         while queue.take(&mut batch).is_some() {
             writer.write(&mut batch);
