@@ -98,8 +98,8 @@ impl Federation {
         for role in [first, second, third] {
             self.roles.push(role?);
         }
-        for index in 0..NODES.len() {
-            if NODES[index].provider.is_some() {
+        for (index, node) in NODES.iter().enumerate() {
+            if node.provider.is_some() {
                 self.start_system(index).await?;
             }
         }
