@@ -1,6 +1,8 @@
 //! Security servers from their configuration files up: start, exchange, restart, and what is said when
 //! something is wrong. Authority and registry are real ones.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
