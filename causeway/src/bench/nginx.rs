@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, KeyUsagePurpose};
 
 /// A running chain.
 pub struct Chain {
@@ -97,14 +97,24 @@ fn certificates(folder: &Path) -> Result<(), Box<dyn std::error::Error + Send + 
     let mut ca = CertificateParams::new(Vec::<String>::new())?;
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    ca.distinguished_name = named("benchmark CA");
     let certificate = ca.self_signed(&ca_key)?;
     std::fs::write(folder.join("ca.pem"), certificate.pem())?;
     let issuer = rcgen::Issuer::from_params(&ca, &ca_key);
     for name in ["first", "second"] {
         let key = KeyPair::generate()?;
-        let certificate = CertificateParams::new(vec![name.to_owned()])?.signed_by(&key, &issuer)?;
+        let mut leaf = CertificateParams::new(vec![name.to_owned()])?;
+        leaf.distinguished_name = named(name);
+        let certificate = leaf.signed_by(&key, &issuer)?;
         std::fs::write(folder.join(format!("{name}.pem")), certificate.pem())?;
         std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem())?;
     }
     Ok(())
+}
+
+/// A name of its own for each: a leaf named like its issuer would pass for self-signed.
+fn named(name: &str) -> DistinguishedName {
+    let mut distinguished = DistinguishedName::new();
+    distinguished.push(DnType::CommonName, name);
+    distinguished
 }
