@@ -4,15 +4,20 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use gateway::Clock;
+use security_server::node::Readiness;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 use crate::up::children::READY;
 use crate::{ca as authority, sample as system};
+
+/// How long a server may take until it takes part in exchanges, before it says that it is ready anyway.
+const LONGEST_PREPARATION: Duration = Duration::from_secs(10);
 
 /// Prints the manual of a role's configuration file: every key with its meaning and default.
 #[derive(Args, Debug)]
@@ -70,6 +75,12 @@ pub async fn server(config: &Path, end_with_parent: bool) -> ExitCode {
         let running = security_server::SecurityServer::start(config, Clock::system())
             .await
             .map_err(|error| explain(&error))?;
+        if end_with_parent {
+            // Whoever started it begins exchanges at once, so first OCSP responses must be there.
+            let mut readiness = running.readiness();
+            let ready = readiness.wait_for(|state| *state == Readiness::Ready);
+            let _ = tokio::time::timeout(LONGEST_PREPARATION, ready).await;
+        }
         Ok(async move { running.stop().await })
     })
     .await
