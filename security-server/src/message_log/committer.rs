@@ -70,6 +70,12 @@ impl Queue {
             }
             state.sleeping = true;
             state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.sleeping = false;
+            drop(state);
+            // Whoever has a record ready goes first where threads wait for a processor, so that it joins
+            // this write. With a processor to spare this costs nothing.
+            std::thread::yield_now();
+            state = self.lock();
         }
         state.sleeping = false;
         std::mem::swap(&mut state.waiting, into);
