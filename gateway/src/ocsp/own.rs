@@ -247,7 +247,7 @@ impl OwnResponses {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.wake.notified() => {}
-                () = self.responders_changed(&mut changes) => self.load_files(),
+                () = self.responders_changed(&mut changes, pause) => self.load_files(),
                 _ = stop.wait_for(|stop| *stop) => return,
             }
         }
@@ -266,9 +266,10 @@ impl OwnResponses {
     }
 
     /// Returns when the global configuration changed in a way that concerns us: a wanted certificate
-    /// is without a response that passes. An unchanged configuration is stored anew every minute,
-    /// which is no reason to ask the responders.
-    async fn responders_changed(&self, changes: &mut watch::Receiver<u64>) {
+    /// is without a response that passes, or responses must from now on be younger than the `pause` until
+    /// the next round allows. An unchanged configuration is stored anew every minute, which is no reason
+    /// to ask the responders.
+    async fn responders_changed(&self, changes: &mut watch::Receiver<u64>, pause: Duration) {
         loop {
             if changes.changed().await.is_err() {
                 return std::future::pending().await;
@@ -281,7 +282,7 @@ impl OwnResponses {
                     ocsp::check_current(&held.response, &wanted.subject, &wanted.issuer, trust, now).is_ok()
                 })
             };
-            if !self.wanted().iter().all(passes) {
+            if interval(snapshot.configuration()) < pause || !self.wanted().iter().all(passes) {
                 return;
             }
         }
