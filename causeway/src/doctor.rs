@@ -63,10 +63,10 @@ pub async fn run(arguments: DoctorArgs) -> ExitCode {
         }
     }
     let broken = findings.iter().filter(|finding| finding.verdict == Verdict::Broken).count();
-    if broken > 0 {
-        println!("\n{broken} of {} checks found something broken", findings.len());
-        return ExitCode::from(1);
+    match broken {
+        _ if arguments.json => {}
+        0 => println!("\nnothing is broken"),
+        _ => println!("\n{broken} of {} checks found something broken", findings.len()),
     }
-    println!("\nnothing is broken");
-    ExitCode::SUCCESS
+    if broken > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS }
 }
