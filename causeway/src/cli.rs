@@ -47,17 +47,17 @@ struct RoleArgs {
     /// The role's TOML file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Ends when the process that started it ends.
-    #[arg(long, hide = true)]
-    end_with_parent: bool,
+    /// Ends when this process, which started it, ends.
+    #[arg(long, hide = true, value_name = "PID")]
+    end_with_parent: Option<i32>,
 }
 
 #[derive(clap::Args, Debug)]
 struct SampleArgs {
     #[arg(long)]
     listen: std::net::SocketAddr,
-    #[arg(long, hide = true)]
-    end_with_parent: bool,
+    #[arg(long, hide = true, value_name = "PID")]
+    end_with_parent: Option<i32>,
 }
 
 /// Reads the arguments of this process and does what they say.

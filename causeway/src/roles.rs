@@ -47,7 +47,7 @@ pub fn start_logging(filter: &str, json: bool) {
 }
 
 /// Runs the pilot authority.
-pub async fn ca(config: &Path, end_with_parent: bool) -> ExitCode {
+pub async fn ca(config: &Path, end_with_parent: Option<i32>) -> ExitCode {
     run("ca", end_with_parent, async {
         let config = authority::Config::read(config).map_err(|error| in_file(config, &error))?;
         let running = authority::start(config, Clock::system()).await.map_err(|error| explain(&error))?;
@@ -57,7 +57,7 @@ pub async fn ca(config: &Path, end_with_parent: bool) -> ExitCode {
 }
 
 /// Runs a registry.
-pub async fn registry(config: &Path, end_with_parent: bool) -> ExitCode {
+pub async fn registry(config: &Path, end_with_parent: Option<i32>) -> ExitCode {
     run("registry", end_with_parent, async {
         let config = registry::config::Config::read(config).map_err(|error| in_file(config, &error))?;
         let running =
@@ -68,14 +68,14 @@ pub async fn registry(config: &Path, end_with_parent: bool) -> ExitCode {
 }
 
 /// Runs a security server.
-pub async fn server(config: &Path, end_with_parent: bool) -> ExitCode {
+pub async fn server(config: &Path, end_with_parent: Option<i32>) -> ExitCode {
     run("server", end_with_parent, async {
         let config =
             security_server::config::Config::read(config).map_err(|error| in_file(config, &error))?;
         let running = security_server::SecurityServer::start(config, Clock::system())
             .await
             .map_err(|error| explain(&error))?;
-        if end_with_parent {
+        if end_with_parent.is_some() {
             // Whoever started it begins exchanges at once, so first OCSP responses must be there.
             let mut readiness = running.readiness();
             let ready = readiness.wait_for(|state| *state == Readiness::Ready);
@@ -87,7 +87,7 @@ pub async fn server(config: &Path, end_with_parent: bool) -> ExitCode {
 }
 
 /// Runs the sample information system.
-pub async fn sample(listen: SocketAddr, end_with_parent: bool) -> ExitCode {
+pub async fn sample(listen: SocketAddr, end_with_parent: Option<i32>) -> ExitCode {
     run("sample system", end_with_parent, async {
         let (stop, stopped) = watch::channel(false);
         let listener = gateway::http::bind(listen, false).map_err(|error| format!("{listen}: {error}"))?;
@@ -103,10 +103,10 @@ pub async fn sample(listen: SocketAddr, end_with_parent: bool) -> ExitCode {
 /// Starts a role, says that it is ready, waits to be stopped, and stops it.
 async fn run<S: Future<Output = ()>>(
     name: &str,
-    end_with_parent: bool,
+    end_with_parent: Option<i32>,
     start: impl Future<Output = Result<S, String>>,
 ) -> ExitCode {
-    if end_with_parent && !follow_parent() {
+    if end_with_parent.is_some_and(|parent| !follow(parent)) {
         return ExitCode::FAILURE;
     }
     // Signals are watched before anything is started, so that none is missed.
@@ -116,7 +116,12 @@ async fn run<S: Future<Output = ()>>(
         eprintln!("causeway: cannot watch for signals");
         return ExitCode::FAILURE;
     };
-    let stop = match start.await {
+    let started = tokio::select! {
+        started = start => started,
+        _ = interrupt.recv() => return ExitCode::SUCCESS,
+        _ = terminate.recv() => return ExitCode::SUCCESS,
+    };
+    let stop = match started {
         Ok(stop) => stop,
         Err(problem) => {
             eprintln!("causeway {name}: {problem}");
@@ -133,11 +138,11 @@ async fn run<S: Future<Output = ()>>(
     ExitCode::SUCCESS
 }
 
-/// Has the system end this process when the one that started it is gone. False if it is gone already.
-fn follow_parent() -> bool {
+/// Has the system end this process when `parent`, which started it, is gone. False if it is gone already.
+fn follow(parent: i32) -> bool {
     let terminate = Some(rustix::process::Signal::TERM);
     rustix::process::set_parent_process_death_signal(terminate).is_ok()
-        && rustix::process::getppid().is_some_and(|parent| parent.as_raw_nonzero().get() != 1)
+        && rustix::process::getppid().is_some_and(|now| now.as_raw_nonzero().get() == parent)
 }
 
 fn in_file(file: &Path, error: &dyn std::error::Error) -> String {

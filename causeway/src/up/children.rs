@@ -56,7 +56,8 @@ pub struct Role {
 
 impl Role {
     /// Starts `program`, which is Causeway, with `arguments` and waits until it says that it is ready.
-    /// What it logs goes to `log`. The process ends when this one does, however that happens.
+    /// What it logs goes to `log`. The process ends when this one does, however that happens; until then
+    /// it keeps `held` open as its standard input, from which it never reads.
     ///
     /// # Errors
     /// When it cannot be run, ends, or is not ready in time.
@@ -65,13 +66,14 @@ impl Role {
         name: &str,
         arguments: &[&str],
         log: &Path,
+        held: Stdio,
     ) -> Result<Self, ChildError> {
         let failed = |error| ChildError::Start { name: name.to_owned(), error };
         let output = File::options().create(true).append(true).open(log).map_err(failed)?;
         let child = Command::new(program)
             .args(arguments)
-            .arg("--end-with-parent")
-            .stdin(Stdio::null())
+            .args(["--end-with-parent", &std::process::id().to_string()])
+            .stdin(held)
             .stdout(Stdio::piped())
             .stderr(output)
             // Ctrl-C in a terminal reaches the whole group; the parent decides the order instead.

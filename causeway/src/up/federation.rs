@@ -17,8 +17,8 @@ use super::setup::{self, SetupError};
 pub struct Options {
     /// Folder of all state.
     pub state: PathBuf,
-    /// Addresses.
-    pub network: Network,
+    /// Addresses; none: those that the folder was set up with, or else [`Network::PILOT`].
+    pub network: Option<Network>,
     /// The program of the roles; this one if missing.
     pub program: Option<PathBuf>,
     /// Members besides the three, to make the configuration large.
@@ -42,11 +42,14 @@ pub enum UpError {
     /// This program does not know where it is.
     #[error("cannot find this program: {0}")]
     Program(std::io::Error),
+    /// The system has no more file descriptors.
+    #[error("cannot hold the state folder: {0}")]
+    Hold(std::io::Error),
 }
 
 /// A pilot federation whose processes run.
 pub struct Federation {
-    options: Options,
+    network: Network,
     program: PathBuf,
     folder: Folder,
     /// In the order in which they were started.
@@ -56,7 +59,7 @@ pub struct Federation {
 impl Options {
     /// A federation in this folder with this program.
     pub fn new(state: PathBuf, network: Network) -> Self {
-        Self { state, network, program: None, more_members: 0, refresh_seconds: 2 }
+        Self { state, network: Some(network), program: None, more_members: 0, refresh_seconds: 2 }
     }
 }
 
@@ -71,11 +74,18 @@ impl Federation {
             None => std::env::current_exe().map_err(UpError::Program)?,
         };
         let folder = Folder::take(&options.state)?;
-        folder.check_addresses(options.network)?;
+        let network = match (options.network, folder.network()) {
+            (Some(wanted), Some(kept)) if wanted != kept => {
+                let state = folder.path().to_owned();
+                return Err(FolderError::OtherNetwork(state, kept.to_string()).into());
+            }
+            (wanted, kept) => wanted.or(kept).unwrap_or(Network::PILOT),
+        };
+        folder.check_addresses(network)?;
         if !folder.is_set_up() {
-            setup::write(&folder, options)?;
+            setup::write(&folder, options, network)?;
         }
-        let mut federation = Self { options: options.clone(), program, folder, roles: Vec::new() };
+        let mut federation = Self { network, program, folder, roles: Vec::new() };
         if let Err(error) = federation.start_roles().await {
             federation.stop().await;
             return Err(error);
@@ -109,7 +119,8 @@ impl Federation {
     async fn start_role(&self, name: &str, command: &str) -> Result<Role, UpError> {
         let config = self.config(name).display().to_string();
         let arguments = [command, "--config", &config];
-        Ok(Role::start(&self.program, name, &arguments, &self.folder.log(name)).await?)
+        let held = self.folder.hold().map_err(UpError::Hold)?;
+        Ok(Role::start(&self.program, name, &arguments, &self.folder.log(name), held).await?)
     }
 
     /// Starts the information system behind a node.
@@ -117,10 +128,12 @@ impl Federation {
     /// # Errors
     /// [`UpError::Role`]
     pub async fn start_system(&mut self, node: usize) -> Result<(), UpError> {
-        let address = NODES[node].system(self.options.network).to_string();
+        let address = NODES[node].system(self.network).to_string();
         let name = system_name(node);
         let log = self.folder.log(&name);
-        let role = Role::start(&self.program, &name, &["sample", "--listen", &address], &log).await?;
+        let arguments = ["sample", "--listen", &address];
+        let held = self.folder.hold().map_err(UpError::Hold)?;
+        let role = Role::start(&self.program, &name, &arguments, &log, held).await?;
         self.roles.push(role);
         Ok(())
     }
@@ -156,7 +169,7 @@ impl Federation {
 
     /// Addresses.
     pub fn network(&self) -> Network {
-        self.options.network
+        self.network
     }
 
     /// The file that a role runs from.

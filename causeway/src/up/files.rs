@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use super::federation::Options;
 use super::plan::{ALLOWED, INSTANCE, NODES, Network, Node, TEST_SERVICE, class_name};
 
 /// The registry's declarative file. Certificates lie beside it: `ca.pem`, `ocsp.pem`, `tsa.pem`, and
@@ -129,8 +128,7 @@ key = \"P-256\"
 }
 
 /// A security server's file.
-pub fn server(node: &Node, options: &Options) -> String {
-    let network = options.network;
+pub fn server(node: &Node, network: Network, refresh_seconds: u64) -> String {
     let mut text = format!(
         "# {}
 [server]
@@ -160,7 +158,7 @@ connection = \"http\"
         node.member_code,
         node.server_code,
         node.host(network),
-        options.refresh_seconds,
+        refresh_seconds,
         node.consumer_id()
     );
     let Some((subsystem, service)) = node.provider else { return text };

@@ -33,6 +33,10 @@ pub struct UpArgs {
     /// Folder of all state; made at the first start.
     #[arg(long, value_name = "DIR", default_value = "causeway-state")]
     state: PathBuf,
+    /// First three numbers of the loopback addresses; 127.0.1 if missing, or what the folder was set up
+    /// with. For a second federation on the same machine.
+    #[arg(long, value_name = "127.0.N")]
+    network: Option<Network>,
     /// Ends after the exchanges, with status 0 if all went as expected and 1 if not.
     #[arg(long)]
     once: bool,
@@ -41,7 +45,7 @@ pub struct UpArgs {
 /// Runs the pilot federation.
 pub async fn run(arguments: UpArgs) -> ExitCode {
     let started = Instant::now();
-    let options = Options::new(arguments.state, Network::PILOT);
+    let options = Options { network: arguments.network, ..Options::new(arguments.state, Network::PILOT) };
     println!("Starting a pilot federation; its state is in {}", options.state.display());
     let federation = match Federation::start(&options).await {
         Ok(federation) => federation,

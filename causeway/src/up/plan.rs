@@ -2,7 +2,9 @@
 //!
 //! Every node has a loopback address of its own and the standard ports.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
 
 use protocol::configuration::NodeClass;
 
@@ -39,6 +41,13 @@ impl Network {
     /// Where `causeway bench` runs, so that it does not meet a pilot that is up.
     pub const BENCH: Self = Self([127, 0, 2]);
 
+    /// A network as [`Network`] shows it; none if it is not one of loopback addresses.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.split('.').map(|number| number.parse::<u8>().ok());
+        let octets = [numbers.next()??, numbers.next()??, numbers.next()??];
+        (numbers.next().is_none() && octets.first() == Some(&127)).then_some(Self(octets))
+    }
+
     fn host(self, last: u8) -> IpAddr {
         let Self([a, b, c]) = self;
         Ipv4Addr::new(a, b, c, last).into()
@@ -52,6 +61,21 @@ impl Network {
     /// The pilot authority.
     pub fn authority(self) -> SocketAddr {
         (self.host(2), port::AUTHORITY).into()
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self([a, b, c]) = self;
+        write!(f, "{a}.{b}.{c}")
+    }
+}
+
+impl FromStr for Network {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text).ok_or("write the first three numbers of a loopback address, such as 127.0.3")
     }
 }
 
@@ -230,6 +254,21 @@ pub const ALLOWED: [(NodeClass, NodeClass); 4] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn networks() {
+        for (text, expected) in [
+            ("127.0.1", Some(Network::PILOT)),
+            ("127.0.256", None),
+            ("127.0", None),
+            ("127.0.1.1", None),
+            ("10.0.1", None),
+            ("", None),
+        ] {
+            assert_eq!(Network::parse(text), expected, "{text}");
+        }
+        assert_eq!(Network::PILOT.to_string(), "127.0.1");
+    }
 
     #[test]
     fn the_samples_walk_the_policy() {

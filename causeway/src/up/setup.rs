@@ -50,9 +50,8 @@ impl From<IdError> for SetupError {
 ///
 /// # Errors
 /// [`SetupError`]
-pub(super) fn write(folder: &Folder, options: &Options) -> Result<(), SetupError> {
+pub(super) fn write(folder: &Folder, options: &Options, network: Network) -> Result<(), SetupError> {
     let now = UtcTime::from(SystemTime::now());
-    let network = options.network;
     let authority = authority(folder, network, now)?;
     let registry = folder.role("registry");
     make(&registry)?;
@@ -68,11 +67,11 @@ pub(super) fn write(folder: &Folder, options: &Options) -> Result<(), SetupError
         put(&registry.join(name), &certificate.to_pem())?;
     }
     for node in &NODES {
-        let authentication = enrol(folder, node, options, &authority, now)?;
+        let authentication = enrol(folder, node, (options, network), &authority, now)?;
         put(&registry.join(format!("{}-authentication.pem", node.name)), &authentication)?;
     }
     put(&registry.join("instance.toml"), &files::instance(network, options.more_members))?;
-    folder.complete().map_err(|error| SetupError::File(folder.path().to_owned(), error))
+    folder.complete(network).map_err(|error| SetupError::File(folder.path().to_owned(), error))
 }
 
 /// Makes the authority and its file.
@@ -96,7 +95,7 @@ fn authority(folder: &Folder, network: Network, now: UtcTime) -> Result<PilotCa,
 fn enrol(
     folder: &Folder,
     node: &Node,
-    options: &Options,
+    (options, network): (&Options, Network),
     authority: &PilotCa,
     now: UtcTime,
 ) -> Result<String, SetupError> {
@@ -104,7 +103,7 @@ fn enrol(
     make(&own)?;
     let pin = pin();
     put_secret(&own.join("pin"), &pin)?;
-    put(&own.join("server.toml"), &files::server(node, options))?;
+    put(&own.join("server.toml"), &files::server(node, network, options.refresh_seconds))?;
     let token = SoftwareToken::create(&own.join("state").join("token"), &pin)?;
     let member = MemberId::new(INSTANCE, node.member_class, node.member_code)?;
     let server = SecurityServerId::new(member.clone(), node.server_code)?;
