@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::children::{ChildError, Role};
 use super::folder::{Folder, FolderError};
@@ -54,6 +54,30 @@ pub struct Federation {
     folder: Folder,
     /// In the order in which they were started.
     roles: Vec<Role>,
+}
+
+/// Ctrl-C and SIGTERM, which do not end this process any more from the moment this is made.
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Watches for them.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn watch() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Returns when one of them came.
+    pub async fn received(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 impl Options {
@@ -212,19 +236,11 @@ impl Federation {
         self.pid(&system_name(node))
     }
 
-    /// Waits for Ctrl-C, SIGTERM, or the end of a role, then stops everything.
-    pub async fn serve(mut self) -> ExitCode {
-        let interrupt = signal(SignalKind::interrupt());
-        let terminate = signal(SignalKind::terminate());
-        let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
-            eprintln!("causeway: cannot wait for signals");
-            self.stop().await;
-            return ExitCode::FAILURE;
-        };
+    /// Waits for somebody to end it, or for the end of a role, then stops everything.
+    pub async fn serve(mut self, signals: &mut Signals) -> ExitCode {
         let code = loop {
             tokio::select! {
-                _ = interrupt.recv() => break ExitCode::SUCCESS,
-                _ = terminate.recv() => break ExitCode::SUCCESS,
+                () = signals.received() => break ExitCode::SUCCESS,
                 () = tokio::time::sleep(Duration::from_millis(500)) => {}
             }
             if let Some(at) = self.roles.iter_mut().position(|role| role.has_ended()) {

@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use clap::Args;
 
-pub use federation::{Federation, Options, UpError};
+pub use federation::{Federation, Options, Signals, UpError};
 
 use plan::Network;
 
@@ -45,9 +45,20 @@ pub struct UpArgs {
 /// Runs the pilot federation.
 pub async fn run(arguments: UpArgs) -> ExitCode {
     let started = Instant::now();
+    let mut signals = match Signals::watch() {
+        Ok(signals) => signals,
+        Err(error) => {
+            eprintln!("causeway: cannot wait for Ctrl-C: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let options = Options { network: arguments.network, ..Options::new(arguments.state, Network::PILOT) };
     println!("Starting a pilot federation; its state is in {}", options.state.display());
-    let federation = match Federation::start(&options).await {
+    let federation = tokio::select! {
+        federation = Federation::start(&options) => federation,
+        () = signals.received() => return interrupted(),
+    };
+    let federation = match federation {
         Ok(federation) => federation,
         Err(error) => {
             eprintln!("causeway: {error}");
@@ -55,14 +66,27 @@ pub async fn run(arguments: UpArgs) -> ExitCode {
         }
     };
     println!("Ready after {:.1} s.\n", started.elapsed().as_secs_f64());
-    let outcome = demonstration::run(&federation).await;
+    let outcome = tokio::select! {
+        outcome = demonstration::run(&federation) => Some(outcome),
+        () = signals.received() => None,
+    };
+    let Some(outcome) = outcome else {
+        federation.stop().await;
+        return interrupted();
+    };
     outcome.print_summary(&federation);
     if arguments.once {
         federation.stop().await;
         return if outcome.is_good() { ExitCode::SUCCESS } else { ExitCode::from(1) };
     }
     println!("\nThe federation keeps running. Ctrl-C stops it.");
-    let code = federation.serve().await;
+    let code = federation.serve(&mut signals).await;
     println!("Stopped. The state stays in {}.", options.state.display());
     code
+}
+
+/// What ends before it was up did not do what it was called for.
+fn interrupted() -> ExitCode {
+    println!("\nStopped before the federation was up; the next start goes on from here.");
+    ExitCode::FAILURE
 }
