@@ -33,8 +33,8 @@ use crate::fields::{At, Problems, Reader, Table};
 use crate::pin::PinSource;
 use crate::state::rules;
 
-/// The manual of the file: its keys with their descriptions.
-pub const MANUAL: &str = include_str!("config.rs");
+/// The manual of the file: an example with every key and what it means.
+pub const MANUAL: &str = include_str!("config.manual.toml");
 
 /// The oldest and the current version of the global configuration.
 pub const VERSIONS: std::ops::RangeInclusive<u8> = 2..=6;
@@ -355,5 +355,16 @@ mod tests {
         for bad in ["", "r.example:", "r.example:0", "r.example:http", "http://r", "r/x:80"] {
             assert!(address(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_manual_is_a_file_that_can_be_used() {
+        let config = Config::parse(MANUAL, Path::new("/etc/causeway")).expect("the manual's example");
+        let usual =
+            Config::new(config.state_folder.clone(), config.instance_file.clone(), config.pin.clone());
+        assert_eq!((config.http, config.https), (usual.http, usual.https));
+        assert_eq!((config.period, config.expiry), (usual.period, usual.expiry));
+        assert_eq!((config.minimum_version, config.key), (usual.minimum_version, usual.key));
+        assert_eq!(config.padding, usual.padding);
     }
 }
