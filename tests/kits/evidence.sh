@@ -3,7 +3,7 @@
 # xmlsec1 the signature value, Python's zipfile and pydigidoc read the container, and openssl the path and
 # the OCSP response.
 set -euo pipefail
-for program in openssl unzip python3; do
+for program in openssl python3; do
   command -v "$program" >/dev/null || { echo "SKIPPED: $program is not installed"; exit 77; }
 done
 cargo build --quiet --release
