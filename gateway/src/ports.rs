@@ -230,8 +230,51 @@ pub struct LocalService {
     pub tls: ServiceTls,
     /// Set when switched off: the operator's notice.
     pub disabled: Option<String>,
-    /// False for SOAP services, which REST calls may not reach.
-    pub rest: bool,
+    /// What it speaks, and how it is described.
+    pub service_type: ServiceType,
+    /// Where the WSDL or OpenAPI document that describes it is fetched, with the TLS rules of the service;
+    /// none when there is no document.
+    pub description_url: Option<String>,
+    /// Its endpoints but the base endpoint (`*`, `**`), which every service has; in the order of path and
+    /// method. Always empty for SOAP.
+    pub endpoints: Vec<ServiceEndpoint>,
+}
+
+/// What a service speaks, and how it is described (messages and transport §5.7).
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum ServiceType {
+    /// SOAP, one service of a WSDL for each operation and version.
+    Soap,
+    /// REST, with a base URL and nothing else.
+    #[default]
+    Rest,
+    /// REST, with an OpenAPI document.
+    OpenApi,
+}
+
+impl ServiceType {
+    /// Whether REST calls reach it. The others are reached by SOAP calls alone.
+    pub fn is_rest(self) -> bool {
+        self != Self::Soap
+    }
+
+    /// Its name in answers of the metadata services (§6.3) and in monitoring data: `WSDL`, `REST`, `OPENAPI`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Soap => "WSDL",
+            Self::Rest => "REST",
+            Self::OpenApi => "OPENAPI",
+        }
+    }
+}
+
+/// A part of a REST service that can be given to clients by itself.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct ServiceEndpoint {
+    /// The HTTP method in capitals; `*`: every one.
+    pub method: String,
+    /// The path pattern; `**`: every path.
+    pub path: String,
 }
 
 /// How a provider's TLS certificate is checked.
@@ -256,6 +299,18 @@ pub trait NodeDirectory: Send + Sync {
 
     /// A service of a client of this node, its version compared exactly.
     fn service(&self, id: &ServiceId) -> Option<Arc<LocalService>>;
+
+    /// All services of a client that is registered here, switched-off ones too, in the order of their
+    /// identifiers. The built-in ones are not among them.
+    fn services(&self, provider: &ClientId) -> Vec<Arc<LocalService>>;
+
+    /// Whether `client` has any right at all to `service`, be it to one endpoint only.
+    fn has_some_right(
+        &self,
+        client: &ClientId,
+        service: &ServiceId,
+        is_in_group: &dyn Fn(&protocol::id::GlobalGroupId) -> bool,
+    ) -> bool;
 
     /// Whether `client` has a right that covers this method and path (§5.6). `is_in_group` answers
     /// membership in global groups by the configuration snapshot of the exchange.

@@ -4,16 +4,16 @@
 //! global configuration changes. Access rights follow messages and transport §5.6: deny unless some
 //! right matches, and a right covers all versions of a service.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use gateway::ports::{LocalClient, LocalService, NodeDirectory};
+use gateway::ports::{LocalClient, LocalService, NodeDirectory, ServiceEndpoint, ServiceType};
 use protocol::configuration::GlobalConfiguration;
 use protocol::id::{ClientId, GlobalGroupId, SecurityServerId, ServiceId};
 use protocol::message::path::PathGlob;
 
-use crate::state::{AccessRight, ClientSettings, LocalConfiguration, Subject};
+use crate::state::{AccessRight, ClientSettings, LocalConfiguration, ServiceKey, ServiceSettings, Subject};
 
 /// The node's [`NodeDirectory`].
 pub struct Directory {
@@ -26,12 +26,13 @@ struct Table {
     /// Registered ones only.
     clients: HashMap<ClientId, Arc<LocalClient>>,
     services: HashMap<ServiceId, Arc<LocalService>>,
+    by_provider: HashMap<ClientId, Vec<Arc<LocalService>>>,
     /// By provider, then by service code.
-    rights: HashMap<ClientId, HashMap<String, Vec<Endpoint>>>,
+    rights: HashMap<ClientId, HashMap<String, Vec<Granted>>>,
 }
 
 /// All rights on one method and path pattern of a service.
-struct Endpoint {
+struct Granted {
     method: Option<String>,
     pattern: Option<String>,
     glob: Option<PathGlob>,
@@ -81,22 +82,53 @@ impl Table {
                     timeout: service.timeout,
                     tls: service.tls,
                     disabled: service.disabled.clone(),
-                    rest: service.rest,
+                    service_type: service.service_type,
+                    description_url: service.description.clone(),
+                    endpoints: endpoints_of(settings, key, service),
                 };
-                table.services.insert(service_id, Arc::new(service));
+                let service = Arc::new(service);
+                // In the order of the keys, which is that of the identifiers.
+                table.by_provider.entry(id.clone()).or_default().push(Arc::clone(&service));
+                table.services.insert(service_id, service);
             }
             table.rights.insert(id.clone(), rights_of(settings));
         }
         table
     }
+
+    /// Everything that somebody has a right to, of all versions of the service.
+    fn endpoints(&self, service: &ServiceId) -> impl Iterator<Item = &Granted> {
+        let rights = self.rights.get(service.provider());
+        rights.and_then(|rights| rights.get(service.code())).into_iter().flatten()
+    }
 }
 
-fn rights_of(settings: &ClientSettings) -> HashMap<String, Vec<Endpoint>> {
-    let mut by_code: HashMap<String, Vec<Endpoint>> = HashMap::new();
+/// The endpoints of a service but the base endpoint: declared ones, and those that exist since somebody has
+/// a right to them.
+fn endpoints_of(
+    settings: &ClientSettings,
+    key: &ServiceKey,
+    service: &ServiceSettings,
+) -> Vec<ServiceEndpoint> {
+    if service.service_type == ServiceType::Soap {
+        return Vec::new();
+    }
+    let declared = service.endpoints.iter().map(|endpoint| (&*endpoint.path, &*endpoint.method));
+    let granted = settings.rights.iter().filter(|right| right.service_code == key.code);
+    let granted =
+        granted.map(|right| (right.path.as_deref().unwrap_or("**"), right.method.as_deref().unwrap_or("*")));
+    let all: BTreeSet<_> = declared.chain(granted).filter(|endpoint| *endpoint != ("**", "*")).collect();
+    all.into_iter()
+        .map(|(path, method)| ServiceEndpoint { method: method.to_owned(), path: path.to_owned() })
+        .collect()
+}
+
+fn rights_of(settings: &ClientSettings) -> HashMap<String, Vec<Granted>> {
+    let mut by_code: HashMap<String, Vec<Granted>> = HashMap::new();
     for right in &settings.rights {
         let endpoints = by_code.entry(right.service_code.clone()).or_default();
         let index = endpoints.iter().position(|endpoint| endpoint.is_of(right)).unwrap_or_else(|| {
-            endpoints.push(Endpoint::of(right));
+            endpoints.push(Granted::of(right));
             endpoints.len() - 1
         });
         let endpoint = &mut endpoints[index];
@@ -112,7 +144,7 @@ fn rights_of(settings: &ClientSettings) -> HashMap<String, Vec<Endpoint>> {
     by_code
 }
 
-impl Endpoint {
+impl Granted {
     fn of(right: &AccessRight) -> Self {
         // `**` and no pattern are the same, and so are `*` and no method (§5.6).
         let pattern = right.path.clone().filter(|path| path != "**");
@@ -153,6 +185,20 @@ impl NodeDirectory for Directory {
         self.table.load().services.get(id).cloned()
     }
 
+    fn services(&self, provider: &ClientId) -> Vec<Arc<LocalService>> {
+        self.table.load().by_provider.get(provider).cloned().unwrap_or_default()
+    }
+
+    fn has_some_right(
+        &self,
+        client: &ClientId,
+        service: &ServiceId,
+        is_in_group: &dyn Fn(&GlobalGroupId) -> bool,
+    ) -> bool {
+        let table = self.table.load();
+        table.endpoints(service).any(|endpoint| endpoint.admits(client, is_in_group))
+    }
+
     fn is_allowed(
         &self,
         client: &ClientId,
@@ -162,10 +208,8 @@ impl NodeDirectory for Directory {
         is_in_group: &dyn Fn(&GlobalGroupId) -> bool,
     ) -> bool {
         let table = self.table.load();
-        let endpoints = table.rights.get(service.provider()).and_then(|rights| rights.get(service.code()));
-        endpoints
-            .into_iter()
-            .flatten()
+        table
+            .endpoints(service)
             .any(|endpoint| endpoint.covers(method, path) && endpoint.admits(client, is_in_group))
     }
 }
@@ -177,10 +221,26 @@ mod tests {
     use protocol::time::UtcTime;
 
     use super::*;
-    use crate::state::LocalGroup;
+    use crate::state::{Endpoint, LocalGroup};
 
     fn client(text: &str) -> ClientId {
         ClientId::parse_encoded(text).unwrap()
+    }
+
+    fn service(code: &str, service_type: ServiceType) -> (ServiceKey, ServiceSettings) {
+        let version = (service_type == ServiceType::Soap).then(|| "v1".to_owned());
+        let endpoint = |path: &str| Endpoint { path: path.into(), method: "DELETE".into(), generated: true };
+        let settings = ServiceSettings {
+            url: "http://127.0.0.1/".into(),
+            timeout: std::time::Duration::from_secs(1),
+            tls: gateway::ports::ServiceTls::Pinned,
+            disabled: None,
+            service_type,
+            description: Some("http://127.0.0.1/api.yaml".into()),
+            title: None,
+            endpoints: [endpoint("/declared")].into(),
+        };
+        (ServiceKey { code: code.into(), version }, settings)
     }
 
     fn directory() -> Directory {
@@ -215,6 +275,7 @@ mod tests {
                     subject: subject(who),
                 })
                 .collect(),
+            services: [service("soap", ServiceType::Soap), service("permits", ServiceType::OpenApi)].into(),
             ..ClientSettings::default()
         };
         let local = LocalConfiguration {
@@ -269,6 +330,38 @@ mod tests {
         check("CW/GOV/2/ministry", "permits", "PUT", "/anything", false);
         check("CW/GOV/3", "permits", "GET", "/", true);
         check("CW/GOV/3/sub", "permits", "GET", "/", false);
+    }
+
+    #[track_caller]
+    fn check_some(who: &str, code: &str, expected: bool) {
+        let service = ServiceId::new(client("CW/GOV/1/a"), code, None).unwrap();
+        let is_in_group = |group: &GlobalGroupId| group.code() == "ministries" && who == "CW/GOV/2/ministry";
+        let some = directory().has_some_right(&client(who), &service, &is_in_group);
+        assert_eq!(some, expected, "{who} {code}");
+    }
+
+    #[test]
+    fn some_right() {
+        for who in ["all", "reader", "other", "friend", "ministry"] {
+            check_some(&format!("CW/GOV/2/{who}"), "permits", true);
+        }
+        check_some("CW/GOV/2/stranger", "permits", false);
+        check_some("CW/GOV/2/all", "gone", false);
+        check_some("CW/GOV/2/all", "other", false);
+    }
+
+    #[test]
+    fn services_tell_their_endpoints() {
+        let directory = directory();
+        let services = directory.services(&client("CW/GOV/1/a"));
+        let ids: Vec<_> = services.iter().map(|service| service.id.to_string()).collect();
+        assert_eq!(ids, ["CW/GOV/1/a/permits", "CW/GOV/1/a/soap/v1"]);
+        let told: Vec<_> =
+            services[0].endpoints.iter().map(|part| format!("{} {}", part.method, part.path)).collect();
+        assert_eq!(told, ["GET **", "DELETE /declared", "GET /open/*", "get /open/*", "POST /open/**"]);
+        assert_eq!(services[0].description_url.as_deref(), Some("http://127.0.0.1/api.yaml"));
+        assert!(services[1].endpoints.is_empty());
+        assert!(directory.services(&client("CW/GOV/1/unregistered")).is_empty());
     }
 
     #[test]

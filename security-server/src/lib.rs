@@ -1,6 +1,7 @@
 //! The node an agency runs: signer, message log, access rights, node configuration.
 
 pub mod config;
+pub mod description;
 pub mod directory;
 pub mod doctor;
 pub mod enrol;

@@ -12,7 +12,7 @@ use certs::certificate::{Certificate, CertificateUsage};
 use certs::key::{KeyKind, PrivateKey};
 use certs::profile::{Profile, RequestFor};
 use gateway::ocsp::{OwnResponses, OwnSettings, PeerResponses, PeerSettings, Relay};
-use gateway::ports::{ConnectionType, LocalClient, LocalService, ServiceTls};
+use gateway::ports::{ConnectionType, LocalClient, LocalService, ServiceTls, ServiceType};
 use gateway::snapshot::{Snapshot, SnapshotCell};
 use gateway::tls::{Identity, IdentityCell};
 use gateway::{Clock, Gateway, GatewayParts, RunningGateway, Settings};
@@ -289,7 +289,9 @@ impl Federation {
             timeout: Duration::from_secs(2),
             tls: ServiceTls::Pinned,
             disabled: None,
-            rest: true,
+            service_type: ServiceType::Rest,
+            description_url: None,
+            endpoints: Vec::new(),
         };
         let directory = &provider_node.directory;
         directory.services.lock().unwrap().insert(service("echo"), Arc::new(registered));

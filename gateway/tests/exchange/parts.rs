@@ -153,6 +153,23 @@ impl NodeDirectory for Directory {
         self.services.lock().unwrap().get(id).cloned()
     }
 
+    fn services(&self, provider: &ClientId) -> Vec<Arc<LocalService>> {
+        let services = self.services.lock().unwrap();
+        let mut found: Vec<_> =
+            services.values().filter(|service| service.id.provider() == provider).cloned().collect();
+        found.sort_by_key(|service| service.id.encoded());
+        found
+    }
+
+    fn has_some_right(
+        &self,
+        client: &ClientId,
+        service: &ServiceId,
+        is_in_group: &dyn Fn(&GlobalGroupId) -> bool,
+    ) -> bool {
+        self.is_allowed(client, service, "GET", "/", is_in_group)
+    }
+
     fn is_allowed(
         &self,
         client: &ClientId,

@@ -8,6 +8,7 @@ use certs::certificate::CertificateUsage;
 use certs::key::KeyKind;
 use gateway::Settings;
 use gateway::http::Outgoing;
+use gateway::ports::ServiceType;
 use hyper::header::HeaderValue;
 use protocol::configuration::{ClassPolicy, NodeClass, NodeClasses, PairTerms, TlsFloor};
 
@@ -85,7 +86,7 @@ async fn the_providers_server_refuses_and_calls_nothing() {
     let answer = federation.call("GET", ECHO, Outgoing::Empty).await;
     check(&answer, 500, "server.serverproxy.service_disabled");
     assert!(String::from_utf8_lossy(&answer.body).contains("for maintenance"));
-    federation.change_service(|service| service.rest = false);
+    federation.change_service(|service| service.service_type = ServiceType::Soap);
     check(&federation.call("GET", ECHO, Outgoing::Empty).await, 500, "server.serverproxy.service_type");
     federation.provider.directory.services.lock().unwrap().remove(&service("echo"));
     check(&federation.call("GET", ECHO, Outgoing::Empty).await, 500, "server.serverproxy.unknown_service");

@@ -7,6 +7,7 @@
 mod check;
 mod clients;
 mod pin;
+mod services;
 #[cfg(test)]
 mod tests;
 pub mod written;

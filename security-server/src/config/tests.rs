@@ -1,6 +1,6 @@
 use std::os::unix::fs::PermissionsExt as _;
 
-use gateway::ports::{ConnectionType, ServiceTls};
+use gateway::ports::{ConnectionType, ServiceTls, ServiceType};
 use protocol::id::ClientId;
 
 use super::*;
@@ -85,6 +85,73 @@ id = "CW/GOV/1001"
     assert!(rights.contains(&"permits GET /open/* for CW/GOV/1002/a".to_owned()), "{rights:?}");
     assert!(permits.rights.iter().any(|right| right.subject == Subject::LocalGroup("friends".into())));
     assert_eq!(permits.rights.len(), 3);
+}
+
+#[test]
+fn declared_service_types() {
+    let text = format!(
+        r#"{LEAST}
+[[client]]
+id = "CW/GOV/1001/a"
+
+[[client.service]]
+code = "api"
+type = "openapi"
+url = "http://127.0.0.1:9000/api"
+description = "http://127.0.0.1:9000/api.yaml"
+endpoint = [{{ method = "get", path = "/a/*" }}, {{ path = "/b" }}]
+
+[[client.service]]
+code = "getPerson"
+type = "soap"
+version = "v1"
+url = "http://127.0.0.1:9000/soap?service"
+
+[[client.service]]
+code = "getPerson"
+type = "soap"
+version = "v2"
+url = "http://127.0.0.1:9000/soap"
+allow = [{{ client = "CW/GOV/1002/a" }}]
+"#
+    );
+    let clients = parse(&text).unwrap().clients.unwrap().clients;
+    let services = &clients[&ClientId::parse_encoded("CW/GOV/1001/a").unwrap()].services;
+    let names: Vec<_> = services.iter().map(|(key, service)| (&*key.code, service.service_type)).collect();
+    let soap = ("getPerson", ServiceType::Soap);
+    assert_eq!(names, [("api", ServiceType::OpenApi), soap, soap]);
+    let endpoints = services.values().next().unwrap().endpoints.iter();
+    let endpoints: Vec<_> = endpoints.map(|part| format!("{} {}", part.method, part.path)).collect();
+    assert_eq!(endpoints, ["GET /a/*", "* /b"]);
+}
+
+#[test]
+fn refused_services() {
+    #[track_caller]
+    fn check(services: &str, expected: &str) {
+        let text = format!("{LEAST}[[client]]\nid = \"CW/GOV/1001/a\"\nservice = [{services}]");
+        let problems = parse(&text).unwrap_err();
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{problems:#?}");
+    }
+    let soap = r#"type = "soap", url = "http://h""#;
+    check(r#"{ code = "a", type = "graphql", url = "http://h" }"#, "type must be rest, openapi or soap");
+    check(r#"{ code = "getWsdl", url = "http://h" }"#, "the code is reserved");
+    check(r#"{ code = "a/b", url = "http://h" }"#, "'a/b' is not usable");
+    check(&format!(r#"{{ code = "a", version = "v1%234", {soap} }}"#), "'v1%234' is not usable");
+    check(r#"{ code = "a", version = "v1", url = "http://h" }"#, "only SOAP services have a version");
+    check(r#"{ code = "a", url = "http://h" }, { code = "A", url = "http://h" }"#, "declared twice");
+    check(&format!(r#"{{ code = "a", url = "http://h" }}, {{ code = "a", {soap} }}"#), "declared twice");
+    check(&format!(r#"{{ code = "a", {soap} }}, {{ code = "a", {soap} }}"#), "declared twice");
+    check(r#"{ code = "a", url = "ftp://h" }"#, "url must be http://host");
+    check(r#"{ code = "a", url = "http://h?x" }"#, "no query and no fragment");
+    check(r#"{ code = "a", type = "openapi", url = "http://h" }"#, "needs the URL of its description");
+    check(r#"{ code = "a", url = "http://h", description = "http://h/x" }"#, "has no description");
+    check(
+        &format!(r#"{{ code = "a", {soap}, endpoint = [{{ path = "/" }}] }}"#),
+        "SOAP services have no endpoints",
+    );
+    let allow = r#"allow = [{ client = "CW/GOV/1", path = "/a" }]"#;
+    check(&format!(r#"{{ code = "a", {soap}, {allow} }}"#), "a SOAP service has no methods and paths");
 }
 
 #[test]

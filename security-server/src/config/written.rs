@@ -226,14 +226,22 @@ pub struct Group {
     pub members: Vec<String>,
 }
 
-/// `[[client.service]]`: a REST service.
+/// `[[client.service]]`: a service.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Service {
-    /// Its code, unique within the client.
+    /// Its code, unique within the client; SOAP services may share one when their versions differ.
     pub code: String,
-    /// Where the provider's system is, `http://…` or `https://…`. The path of a call is put after it.
+    /// `rest` (the default), `openapi` (REST with an OpenAPI document) or `soap`.
+    #[serde(default = "rest", rename = "type")]
+    pub service_type: String,
+    /// The version, of a SOAP service only.
+    pub version: Option<String>,
+    /// Where the provider's system is, `http://…` or `https://…`. The path of a REST call is put after it.
     pub url: String,
+    /// URL of the OpenAPI document or of the WSDL, for members that ask what the service offers. It is
+    /// fetched when somebody asks, with the certificate check of `tls`.
+    pub description: Option<String>,
     /// Seconds allowed for each read, 1 to 86400. Default 60.
     #[serde(default = "minute")]
     pub timeout_seconds: u64,
@@ -244,9 +252,27 @@ pub struct Service {
     pub tls: String,
     /// Switches the service off; the text is told to callers.
     pub disabled: Option<String>,
+    /// Parts of a REST service that are told to members who ask.
+    #[serde(default, rename = "endpoint")]
+    pub endpoints: Vec<Endpoint>,
     /// Who may call it. Nobody else may.
     #[serde(default)]
     pub allow: Vec<Allow>,
+}
+
+/// `[[client.service.endpoint]]`: a part of a REST service. It opens nothing by itself.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Endpoint {
+    /// HTTP method; default `*`, every one.
+    #[serde(default = "any_method")]
+    pub method: String,
+    /// Path pattern as in `allow`.
+    pub path: String,
+}
+
+fn rest() -> String {
+    "rest".to_owned()
 }
 
 fn minute() -> u64 {
@@ -267,7 +293,7 @@ pub struct Allow {
     pub global_group: Option<String>,
     /// Code of a local group of this client.
     pub local_group: Option<String>,
-    /// HTTP method; default `*`, every one.
+    /// HTTP method; default `*`, every one. SOAP services are given whole.
     #[serde(default = "any_method")]
     pub method: String,
     /// Path pattern after the service code: `*` stands for anything but a slash, `**` for anything.

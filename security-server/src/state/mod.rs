@@ -14,7 +14,8 @@ mod tests;
 
 pub use journal::JournalStore;
 pub use model::{
-    AccessRight, ClientSettings, LocalConfiguration, LocalGroup, ServiceKey, ServiceSettings, Subject,
+    AccessRight, ClientSettings, Endpoint, LocalConfiguration, LocalGroup, ServiceKey, ServiceSettings,
+    Subject,
 };
 pub use node_state::{Change, NodeState, StateError};
 pub use sled_store::SledStore;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway::ports::{ConnectionType, ServiceTls};
+use gateway::ports::{ConnectionType, ServiceTls, ServiceType};
 use protocol::id::{ClientId, GlobalGroupId};
 
 /// All clients of a node with what belongs to them.
@@ -35,7 +35,7 @@ pub struct ClientSettings {
 pub struct ServiceKey {
     /// The service code.
     pub code: String,
-    /// The version; never present for REST services.
+    /// The version; only SOAP services have one.
     pub version: Option<String>,
 }
 
@@ -50,8 +50,25 @@ pub struct ServiceSettings {
     pub tls: ServiceTls,
     /// The operator's notice while the service is switched off.
     pub disabled: Option<String>,
-    /// False for SOAP.
-    pub rest: bool,
+    /// What it speaks, and how it is described.
+    pub service_type: ServiceType,
+    /// The URL of the document that describes it.
+    pub description: Option<String>,
+    /// What people call it; from the document.
+    pub title: Option<String>,
+    /// Its endpoints but the base endpoint. Always empty for SOAP.
+    pub endpoints: BTreeSet<Endpoint>,
+}
+
+/// A part of a REST service: a method and a path pattern.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Endpoint {
+    /// The path pattern, or `**`.
+    pub path: String,
+    /// The HTTP method in capitals, or `*`.
+    pub method: String,
+    /// Whether it comes from the document. Such endpoints come and go with it.
+    pub generated: bool,
 }
 
 /// A group that one client keeps for its own access rights.

@@ -197,11 +197,11 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
-    use gateway::ports::{ConnectionType, ServiceTls};
+    use gateway::ports::{ConnectionType, ServiceTls, ServiceType};
     use protocol::id::{GlobalGroupId, MemberId};
 
     use super::*;
-    use crate::state::{AccessRight, ServiceSettings, SledStore, Subject};
+    use crate::state::{AccessRight, Endpoint, ServiceSettings, SledStore, Subject};
 
     fn client(subsystem: &str) -> ClientId {
         ClientId::new(MemberId::new("CW", "GOV", "1/2 ü").unwrap(), Some(subsystem)).unwrap()
@@ -213,7 +213,10 @@ mod tests {
             timeout: Duration::from_secs(60),
             tls: ServiceTls::Pinned,
             disabled: disabled.map(str::to_owned),
-            rest: true,
+            service_type: ServiceType::OpenApi,
+            description: Some("http://127.0.0.1:1/api.yaml".into()),
+            title: None,
+            endpoints: [Endpoint { path: "/a/*".into(), method: "GET".into(), generated: true }].into(),
         };
         let key = |code: &str, version: Option<&str>| ServiceKey {
             code: code.into(),

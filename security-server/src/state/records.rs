@@ -7,11 +7,13 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use gateway::ports::{ConnectionType, ServiceTls};
+use gateway::ports::{ConnectionType, ServiceTls, ServiceType};
 use protocol::id::{ClientId, GlobalGroupId, encode_segment};
 use serde::{Deserialize, Serialize};
 
-use super::{AccessRight, ClientSettings, LocalConfiguration, ServiceKey, ServiceSettings, Subject};
+use super::{
+    AccessRight, ClientSettings, Endpoint, LocalConfiguration, ServiceKey, ServiceSettings, Subject,
+};
 
 #[derive(Deserialize, Serialize)]
 pub(super) struct ClientRecord {
@@ -29,7 +31,31 @@ pub(super) struct ServiceRecord {
     timeout_millis: u64,
     tls: StoredTls,
     disabled: Option<String>,
-    rest: bool,
+    // Records of the first version had no type: all their services were plain REST.
+    #[serde(default)]
+    service_type: StoredType,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(default)]
+    title: Option<String>,
+    #[serde(default)]
+    endpoints: Vec<StoredEndpoint>,
+}
+
+#[derive(Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum StoredType {
+    Soap,
+    #[default]
+    Rest,
+    Openapi,
+}
+
+#[derive(Deserialize, Serialize)]
+struct StoredEndpoint {
+    method: String,
+    path: String,
+    generated: bool,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -105,7 +131,18 @@ impl From<ServiceRecord> for ServiceSettings {
                 StoredTls::Unchecked => ServiceTls::Unchecked,
             },
             disabled: record.disabled,
-            rest: record.rest,
+            service_type: match record.service_type {
+                StoredType::Soap => ServiceType::Soap,
+                StoredType::Rest => ServiceType::Rest,
+                StoredType::Openapi => ServiceType::OpenApi,
+            },
+            description: record.description,
+            title: record.title,
+            endpoints: record
+                .endpoints
+                .into_iter()
+                .map(|StoredEndpoint { method, path, generated }| Endpoint { path, method, generated })
+                .collect(),
         }
     }
 }
@@ -197,6 +234,18 @@ fn service_record(client: &str, service: &ServiceKey, settings: &ServiceSettings
             ServiceTls::Unchecked => StoredTls::Unchecked,
         },
         disabled: settings.disabled.clone(),
-        rest: settings.rest,
+        service_type: match settings.service_type {
+            ServiceType::Soap => StoredType::Soap,
+            ServiceType::Rest => StoredType::Rest,
+            ServiceType::OpenApi => StoredType::Openapi,
+        },
+        description: settings.description.clone(),
+        title: settings.title.clone(),
+        endpoints: settings
+            .endpoints
+            .iter()
+            .cloned()
+            .map(|Endpoint { path, method, generated }| StoredEndpoint { method, path, generated })
+            .collect(),
     }
 }

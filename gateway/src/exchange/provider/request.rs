@@ -209,7 +209,7 @@ impl Call {
         let service = self.node().directory.service(id).ok_or_else(|| {
             Fault::new(code::UNKNOWN_SERVICE, format!("service '{id}' is not registered here"))
         })?;
-        if !service.rest {
+        if !service.service_type.is_rest() {
             let text = format!("service '{id}' cannot be called over REST");
             return Err(Fault::new(code::SERVICE_TYPE, text).into());
         }

@@ -12,7 +12,7 @@ use gateway::http::{Fetcher, Outgoing, Service, bind, serve};
 use gateway::ocsp::{OwnResponses, OwnSettings, PeerResponses, PeerSettings, Relay};
 use gateway::ports::{
     BoxFuture, ConnectionType, ContainerError, ContainerQuery, LocalClient, LocalService, LogEntry, LogError,
-    LogPosition, MessageLog, NamedContainer, NodeDirectory, ServiceTls,
+    LogPosition, MessageLog, NamedContainer, NodeDirectory, ServiceTls, ServiceType,
 };
 use gateway::snapshot::SnapshotCell;
 use gateway::tls::{Identity, IdentityCell};
@@ -133,7 +133,9 @@ impl Provider {
                 timeout,
                 tls: ServiceTls::Unchecked,
                 disabled: None,
-                rest: true,
+                service_type: ServiceType::Rest,
+                description_url: None,
+                endpoints: Vec::new(),
             };
             Ok((id, Arc::new(service)))
         };
@@ -336,6 +338,22 @@ impl NodeDirectory for Directory {
 
     fn service(&self, id: &ServiceId) -> Option<Arc<LocalService>> {
         self.services.get(id).cloned()
+    }
+
+    fn services(&self, provider: &ClientId) -> Vec<Arc<LocalService>> {
+        let mut found: Vec<_> =
+            self.services.values().filter(|service| service.id.provider() == provider).cloned().collect();
+        found.sort_by_key(|service| service.id.encoded());
+        found
+    }
+
+    fn has_some_right(
+        &self,
+        client: &ClientId,
+        service: &ServiceId,
+        _is_in_group: &dyn Fn(&GlobalGroupId) -> bool,
+    ) -> bool {
+        self.rights.iter().any(|right| right.client == *client && right.code == service.code())
     }
 
     fn is_allowed(
