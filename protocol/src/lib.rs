@@ -13,6 +13,7 @@ pub mod fault;
 pub mod hash_chain;
 pub mod id;
 pub mod message;
+pub mod metadata;
 pub mod signature;
 pub mod time;
 pub mod transport;

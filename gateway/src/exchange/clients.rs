@@ -8,9 +8,9 @@ use hyper::{Method, Request, Response, StatusCode};
 use protocol::fault::{Fault, Origin, code};
 use protocol::message::error_body;
 
-use super::refusal::Refusal;
+use super::refusal::{Refusal, fault_response};
 use super::summary::Summary;
-use super::{consumer, documents};
+use super::{client_list, consumer, documents};
 use crate::http::Outgoing;
 use crate::http::server::{Connection, Service};
 use crate::node::{Node, Worker};
@@ -36,10 +36,20 @@ impl Service for ClientService {
         let path = head.uri.path();
         match (&head.method, path) {
             _ if path.starts_with("/r1/") => self.exchange(head, body).await,
+            (&Method::GET, "/listClients") => {
+                discard(body);
+                let query = head.uri.query().unwrap_or_default();
+                client_list::answer(&self.worker.node, query, &head.headers)
+                    .unwrap_or_else(|refusal| self.refuse_soap(refusal, &Summary::new(Side::Consumer)))
+            }
             (&Method::GET, "/asic") => {
                 documents::containers(&self.worker.node, &self.connection, &head.uri).await
             }
             (&Method::GET, "/verificationconf") => documents::verification_configuration(&self.worker.node),
+            (method, _) if method != Method::POST => {
+                discard(body);
+                self.refuse_soap(client_list::not_post(method), &Summary::new(Side::Consumer))
+            }
             _ => {
                 discard(body);
                 let text = "only REST calls are served here: the path must begin with /r1/";
@@ -85,8 +95,8 @@ impl ClientService {
         })
     }
 
-    /// Tells log, counters and client why there is no answer.
-    fn refuse(&self, refusal: Refusal, summary: &Summary, accept: &[HeaderValue]) -> Response<Outgoing> {
+    /// Tells log and counters why there is no answer.
+    fn tell(&self, refusal: Refusal, summary: &Summary) -> Fault {
         let stats = &self.worker.node.stats;
         if refusal.is_foreign() {
             stats.faults_received();
@@ -95,6 +105,17 @@ impl ClientService {
         }
         let fault = refusal.tell(Origin::ClientProxy);
         summary.tell(Some(&fault));
+        fault
+    }
+
+    /// Tells a client that did not call over REST why there is no answer.
+    fn refuse_soap(&self, refusal: Refusal, summary: &Summary) -> Response<Outgoing> {
+        fault_response(&self.tell(refusal, summary))
+    }
+
+    /// Tells a client that called over REST why there is no answer.
+    fn refuse(&self, refusal: Refusal, summary: &Summary, accept: &[HeaderValue]) -> Response<Outgoing> {
+        let fault = self.tell(refusal, summary);
         let accept = accept.iter().filter_map(|value| value.to_str().ok());
         let (content_type, body) = error_body::render(&fault, accept);
         let mut response = Response::new(Outgoing::from(body));

@@ -20,7 +20,7 @@ use crate::ports::{ContainerError, ContainerQuery, Direction, NamedContainer};
 const NAME_LIMIT: usize = 226;
 
 /// Why a request gets a plain text instead of a file.
-struct Refused(StatusCode, String);
+pub(super) struct Refused(StatusCode, String);
 
 /// `GET /asic`
 pub(super) async fn containers(node: &Node, connection: &Connection, uri: &Uri) -> Response<Outgoing> {
@@ -160,10 +160,10 @@ fn plain(status: StatusCode, text: String) -> Response<Outgoing> {
 }
 
 /// The parameters of a query, the first of each name.
-struct Parameters(Vec<(String, String)>);
+pub(super) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
-    fn parse(query: &str) -> Result<Self, Refused> {
+    pub(super) fn parse(query: &str) -> Result<Self, Refused> {
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
         let decoded = pairs.map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -174,7 +174,7 @@ impl Parameters {
         })
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(candidate, _)| candidate == name).map(|(_, value)| value.as_str())
     }
 

@@ -3,6 +3,7 @@
 //! [`consumer`] and [`provider`] are lists of steps. Each step is a method on the type that the step
 //! before returned, and nothing else makes such a value: a step cannot be skipped or moved.
 
+mod client_list;
 pub(crate) mod clients;
 pub(crate) mod consumer;
 mod documents;

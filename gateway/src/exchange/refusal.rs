@@ -2,8 +2,14 @@
 
 use std::fmt;
 
+use bytes::Bytes;
+use hyper::Response;
+use hyper::header::{self, HeaderName, HeaderValue};
 use protocol::fault::{Fault, Origin};
+use protocol::transport;
 use uuid::Uuid;
+
+use crate::http::Outgoing;
 
 /// The end of an exchange that has no answer.
 #[derive(Debug)]
@@ -69,6 +75,15 @@ impl Refusal {
         tracing::warn!(id = detail, code = %fault.code, text = fault.text, cause, "exchange refused");
         fault
     }
+}
+
+/// An HTTP response that is nothing but a fault (§2.9; §4.7, shape A).
+pub(crate) fn fault_response(fault: &Fault) -> Response<Outgoing> {
+    let mut response = Response::new(Outgoing::from(Bytes::from(transport::write_fault(fault))));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(transport::FAULT_CONTENT_TYPE));
+    headers.insert(HeaderName::from_static("soapaction"), HeaderValue::from_static(""));
+    response
 }
 
 /// An error with all its sources, for the log.

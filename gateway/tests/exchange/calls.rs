@@ -133,14 +133,6 @@ async fn methods_statuses_and_bodies_pass() {
     assert_eq!(federation.provider.counts().peer_validations, 1);
 }
 
-#[tokio::test]
-async fn the_absolute_form_is_taken() {
-    let federation = Federation::start();
-    let target = format!("http://somewhere:80{ECHO}/x");
-    let answer = federation.call("GET", &target, Outgoing::Empty).await;
-    assert_eq!(answer.status, 200, "{:?}", answer.body);
-}
-
 /// TLS to the client port; with `identity`, its certificate is shown.
 async fn call_over_tls(
     federation: &Federation,

@@ -9,6 +9,7 @@ mod calls;
 mod choice;
 mod craft;
 mod federation;
+mod interface;
 mod parts;
 mod refusals;
 mod requests;

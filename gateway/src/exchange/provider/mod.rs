@@ -9,16 +9,13 @@ mod request;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Request, Response};
 use protocol::fault::{Fault, Origin, code};
-use protocol::transport;
 
 use self::answer::Received;
 use self::request::{Accepted, Verified};
-use crate::exchange::refusal::Refusal;
+use crate::exchange::refusal::{Refusal, fault_response};
 use crate::exchange::summary::Summary;
 use crate::http::Outgoing;
 use crate::http::server::{Connection, Service};
@@ -105,10 +102,5 @@ fn tell(node: &Node, refusal: Refusal, summary: &Summary) -> Fault {
 
 /// A response that is nothing but a fault (§4.7, shape A).
 fn refuse(node: &Node, refusal: Refusal, summary: &Summary) -> Response<Outgoing> {
-    let fault = tell(node, refusal, summary);
-    let mut response = Response::new(Outgoing::from(Bytes::from(transport::write_fault(&fault))));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(transport::FAULT_CONTENT_TYPE));
-    headers.insert(HeaderName::from_static("soapaction"), HeaderValue::from_static(""));
-    response
+    fault_response(&tell(node, refusal, summary))
 }

@@ -52,9 +52,15 @@ impl Message {
         format!("{start} {} {} bytes {}", headers.join(" "), self.body.len(), short_digest(&self.body))
     }
 
+    /// The code of a SOAP fault, if the body is one.
+    pub(super) fn fault_code(&self) -> Option<&str> {
+        let body = std::str::from_utf8(&self.body).ok()?;
+        body.split("<faultcode>").nth(1)?.split("</faultcode>").next()
+    }
+
     /// Status and error code, or status and body, as a client tells answers apart.
     pub(super) fn as_answered(&self) -> String {
-        match self.header("x-road-error") {
+        match self.header("x-road-error").or_else(|| self.fault_code()) {
             Some(code) => format!("{} {code}", self.status()),
             None => format!("{} {} bytes {}", self.status(), self.body.len(), short_digest(&self.body)),
         }

@@ -1,0 +1,51 @@
+//! Recorded calls of the built-in services: what clients get of ours is what they got.
+
+use std::path::Path;
+
+use super::http::Message;
+use super::nodes::Federation;
+use super::{Case, Cases};
+
+/// Exchanges that are played, each with what is different on purpose: the text of faults is ours.
+const PLAYED: [&str; 4] = [
+    "meta-01-listClients",
+    "meta-02-listClients-json",
+    "meta-13-listClients-unknown-instance",
+    "error-30-get-root",
+];
+
+/// Headers that are made anew for each answer.
+const FRESH: [&str; 4] = ["date", "content-length", "x-road-id", "x-road-request-id"];
+
+/// Calls a consumer's server of ours as it was recorded.
+pub(super) async fn calls(live: &Path, federation: &Federation, cases: &mut Cases) {
+    for name in PLAYED {
+        let folder = live.join("exchanges").join(name);
+        let (Some(call), Some(answer)) = (
+            Message::read(&folder.join("client-request.http")),
+            Message::read(&folder.join("client-response.http")),
+        ) else {
+            continue;
+        };
+        federation.provider.answers_with(Message::read(&folder.join("provider-response.http")).as_ref());
+        let got = federation.call(&call).await.map_or_else(|error| error, |got| told(&got));
+        cases.cases.push(Case::new(format!("{name} called"), told(&answer), got));
+    }
+}
+
+/// All of an answer that a client can hang on: status, headers, body. Of a fault, its code.
+fn told(answer: &Message) -> String {
+    let mut headers: Vec<String> = answer
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value))
+        .filter(|(name, _)| !FRESH.contains(&name.as_str()))
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    headers.sort();
+    let body = match answer.fault_code() {
+        Some(code) => format!("fault {code}"),
+        None => String::from_utf8_lossy(&answer.body).into_owned(),
+    };
+    format!("{}\n{}\n{body}", answer.status(), headers.join("\n"))
+}
