@@ -212,6 +212,10 @@ fn show(log: &Place, sequence: u64) -> Result<ExitCode, String> {
     println!("{}", line(&record.summary));
     println!("exchange       {}", details.request_id);
     println!("body           {} bytes, kept: {:?}", details.body_length, details.body);
+    for (number, attachment) in (1..).zip(&details.attachments) {
+        let number: usize = number;
+        println!("attachment {number:<3} {} bytes, kept: {}", attachment.length, attachment.kept);
+    }
     println!(
         "message        {} bytes, SHA-512 {}",
         record.message.len(),

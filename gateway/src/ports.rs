@@ -14,6 +14,7 @@ use protocol::digest::Digest;
 use protocol::fault::Fault;
 use protocol::id::{ClientId, MemberId, SecurityServerId, ServiceId};
 use protocol::time::UtcTime;
+use protocol::transport::MessageType;
 
 /// A future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -78,14 +79,16 @@ pub struct LogEntry {
     pub client: ClientId,
     /// The called service.
     pub service: ServiceId,
+    /// The message protocol, which decides how a reduced message looks.
+    pub protocol: MessageType,
     /// The message id, `x-road-id`.
     pub message_id: String,
     /// The id of the exchange, `x-road-request-id`.
     pub request_id: String,
     /// Octets of `/message.xml`.
     pub message: Bytes,
-    /// The body, `/attachment1`, if the message had one.
-    pub body: LoggedBody,
+    /// `/attachment1`, `/attachment2` and so on; of a REST message its body, if it had one.
+    pub attachments: Vec<LoggedBody>,
     /// The signature with its hash chain.
     pub signed: Signed,
 }
@@ -100,11 +103,9 @@ impl LogEntry {
     }
 }
 
-/// What the log gets of a body.
+/// What the log gets of a body or of an attachment.
 #[derive(Clone, Debug)]
 pub enum LoggedBody {
-    /// The message had no body part.
-    None,
     /// All octets, in memory.
     Memory(Bytes),
     /// All octets, from the start of an anonymous file. The log reads with `read_at`.

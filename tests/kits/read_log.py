@@ -95,7 +95,8 @@ def checked(block, magic):
 
 def read_details(data):
     f = Fields(data)
-    need(f.number("B") == 1, "version of details")
+    version = f.number("B")
+    need(version in (1, 2), "version of details")
     details = {
         "side": ["consumer", "provider"][f.number("B")],
         "direction": ["request", "response"][f.number("B")],
@@ -109,6 +110,10 @@ def read_details(data):
     details["service"] = [f.text() for _ in range(6)]
     details["message_id"] = f.text()
     details["request_id"] = f.text()
+    if version == 2:
+        parts = [(f.number("Q"), f.number("Q"), f.take(f.number("B")).hex()) for _ in range(f.number("I"))]
+        need(sum(part[0] for part in parts) == details["body_length"], "lengths of attachments")
+        details["attachments"] = [dict(zip(("length", "kept", "digest"), part)) for part in parts]
     need(f.at == len(data), "details are too long")
     return details
 

@@ -16,6 +16,7 @@ use protocol::digest::{Digest, DigestAlgorithm};
 use protocol::hash_chain::signature_batch;
 use protocol::id::ServiceId;
 use protocol::signature::{SignedReference, SigningEvidence, prepare};
+use protocol::transport::MessageType;
 use security_server::message_log::{MessageLog, Settings, TimestampError, Timestamper};
 
 /// The time-stamping authority of the instance.
@@ -71,10 +72,11 @@ fn batch(instance: &TestInstance, numbers: &[usize], bodies: &[Bytes]) -> Vec<Lo
         direction: Direction::Request,
         client: client.clone(),
         service: ServiceId::parse_encoded("CW/GOV/1001/permits/orders").expect("a service"),
+        protocol: MessageType::Rest,
         message_id: format!("id-{number}"),
         request_id: format!("request-{number}"),
         message: message(*number),
-        body: LoggedBody::Memory(body.clone()),
+        attachments: vec![LoggedBody::Memory(body.clone())],
         signed: Signed {
             document: document.clone(),
             hash_chain_result: Some(chain.result.clone()),

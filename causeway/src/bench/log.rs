@@ -11,6 +11,7 @@ use gateway::Clock;
 use gateway::ports::{BoxFuture, Direction, LogEntry, LoggedBody, MessageLog as _, Side, Signed};
 use protocol::digest::Digest;
 use protocol::id::{ClientId, ServiceId};
+use protocol::transport::MessageType;
 use security_server::message_log::{MessageLog, Settings, TimestampError, Timestamper};
 
 use super::report::{Floor, Report, Row};
@@ -100,10 +101,11 @@ async fn waiter_of(log: Arc<MessageLog>, name: usize, until: Instant) -> Result<
             direction: Direction::Request,
             client: client.clone(),
             service: service.clone(),
+            protocol: MessageType::Rest,
             message_id: format!("CW-{name}-{count}"),
             request_id: format!("{name}-{count}"),
             message: octets(name, 2048),
-            body: LoggedBody::Memory(octets(count as usize, 2048)),
+            attachments: vec![LoggedBody::Memory(octets(count as usize, 2048))],
             signed: Signed {
                 document: octets(name + count as usize, RECORD - 4096),
                 hash_chain_result: None,

@@ -21,8 +21,8 @@ pub(super) struct Signature<'a> {
     pub(super) blob: &'a Bytes,
     /// The digest algorithm of the parts, as the sender announced it.
     pub(super) algorithm: DigestAlgorithm,
-    /// The body.
-    pub(super) body: Option<&'a Spooled>,
+    /// The attachments; of a REST message, its body.
+    pub(super) attachments: &'a [Spooled],
     /// Signature and hash chain.
     pub(super) signed: &'a Signed,
 }
@@ -48,7 +48,7 @@ impl Signature<'_> {
         };
         let parts = Parts {
             message,
-            attachments: self.body.map(|body| PartDigests::known(*body.digest())).into_iter().collect(),
+            attachments: self.attachments.iter().map(|part| PartDigests::known(*part.digest())).collect(),
             hash_chain_result: self.signed.hash_chain_result.clone(),
             hash_chain: self.signed.hash_chain.clone(),
         };

@@ -46,6 +46,8 @@ pub enum ContainerTimestamp {
 
 /// An attachment on its way into a container.
 pub enum Attachment<'a> {
+    /// Not logged; those behind it keep their numbers.
+    Absent,
     /// In memory.
     Memory(Bytes),
     /// Read to its end while the container is written.
@@ -108,6 +110,7 @@ pub fn write_to(destination: impl Write + Seek, parts: ContainerParts<'_>) -> Re
     for (number, attachment) in (1..).zip(parts.attachments) {
         let name = format!("attachment{number}");
         match attachment {
+            Attachment::Absent => {}
             Attachment::Memory(octets) => {
                 zip.start_file(name, options.large_file(octets.len() as u64 >= u64::from(u32::MAX)))?;
                 zip.write_all(&octets)?;
@@ -165,8 +168,10 @@ fn manifest(parts: &ContainerParts<'_>) -> String {
         line("text/xml", "ts-hashchainresult.xml");
         line("text/xml", "ts-hashchain.xml");
     }
-    for (number, _) in (1..).zip(&parts.attachments) {
-        let number: usize = number;
+    for (number, attachment) in (1_usize..).zip(&parts.attachments) {
+        if matches!(attachment, Attachment::Absent) {
+            continue;
+        }
         line("application/octet-stream", &format!("attachment{number}"));
     }
     text.push_str("</manifest:manifest>\n");

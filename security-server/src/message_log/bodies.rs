@@ -41,8 +41,15 @@ impl Source {
 }
 
 enum Job {
-    Keep { source: Source, length: u64, done: oneshot::Sender<Result<KeptBody, LogError>> },
-    Digest { source: Source, done: oneshot::Sender<Result<Long, LogError>> },
+    /// The first octets of each source, one after the other.
+    Keep {
+        sources: Vec<(Source, u64)>,
+        done: oneshot::Sender<Result<KeptBody, LogError>>,
+    },
+    Digest {
+        source: Source,
+        done: oneshot::Sender<Result<Long, LogError>>,
+    },
 }
 
 /// Copies bodies.
@@ -68,18 +75,19 @@ impl Copier {
                 loop {
                     let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     // The log is gone.
-                    let (source, length, done) = match next {
+                    let (sources, done) = match next {
                         Err(_) => return,
-                        Ok(Job::Keep { source, length, done }) => (source, length, done),
+                        Ok(Job::Keep { sources, done }) => (sources, done),
                         Ok(Job::Digest { source, done }) => {
                             let _ = done.send(digest(&source).map_err(|error| failed(&error)));
                             continue;
                         }
                     };
+                    let length = total(&sources);
                     let result = if length <= inline_limit {
-                        read(&source, length)
+                        read(&sources)
                     } else {
-                        space.check(length).and_then(|()| copy(storage.as_ref(), &folder, &source, length))
+                        space.check(length).and_then(|()| copy(storage.as_ref(), &folder, &sources))
                     };
                     // Whoever gave up leaves no draft behind.
                     if let Err(Ok(KeptBody::OwnFile { path, .. })) = done.send(result) {
@@ -91,16 +99,16 @@ impl Copier {
         Ok(Self { jobs, inline_limit })
     }
 
-    /// Keeps the first `length` octets of a body.
-    pub(super) async fn keep(&self, source: Source, length: u64) -> Result<KeptBody, LogError> {
-        if let Source::Memory(bytes) = &source
-            && length <= self.inline_limit
+    /// Keeps the first octets of each source, one after the other.
+    pub(super) async fn keep(&self, sources: Vec<(Source, u64)>) -> Result<KeptBody, LogError> {
+        if let [(Source::Memory(bytes), length)] = sources.as_slice()
+            && *length <= self.inline_limit
         {
-            let length = usize::try_from(length).unwrap_or(usize::MAX).min(bytes.len());
+            let length = usize::try_from(*length).unwrap_or(usize::MAX).min(bytes.len());
             return Ok(KeptBody::Inline(bytes.slice(..length)));
         }
         let (done, kept) = oneshot::channel();
-        self.jobs.send(Job::Keep { source, length, done }).map_err(|_| stopped())?;
+        self.jobs.send(Job::Keep { sources, done }).map_err(|_| stopped())?;
         kept.await.unwrap_or_else(|_| Err(stopped()))
     }
 
@@ -121,25 +129,32 @@ fn failed(error: &io::Error) -> LogError {
     if is_full(error) { LogError::Full(text) } else { LogError::Unavailable(text) }
 }
 
-/// A body short enough for the record.
-fn read(source: &Source, length: u64) -> Result<KeptBody, LogError> {
-    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
-    match source {
-        Source::Memory(from) => bytes = from.get(..bytes.len()).unwrap_or_default().to_vec(),
-        Source::File(file, _) => file.read_exact_at(&mut bytes, 0).map_err(|error| failed(&error))?,
+fn total(sources: &[(Source, u64)]) -> u64 {
+    sources.iter().map(|(_, length)| length).sum()
+}
+
+/// Octets few enough for the record.
+fn read(sources: &[(Source, u64)]) -> Result<KeptBody, LogError> {
+    let mut bytes = Vec::with_capacity(usize::try_from(total(sources)).unwrap_or(0));
+    for (source, length) in sources {
+        for_each_piece(source, *length, |piece| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        })
+        .map_err(|error| failed(&error))?;
     }
     Ok(KeptBody::Inline(bytes.into()))
 }
 
-fn copy(storage: &dyn Storage, folder: &Path, source: &Source, length: u64) -> Result<KeptBody, LogError> {
+fn copy(storage: &dyn Storage, folder: &Path, sources: &[(Source, u64)]) -> Result<KeptBody, LogError> {
     let path = folder.join(format!("{}.tmp", uuid::Uuid::new_v4()));
     let copied = storage.create(&path).and_then(|file| {
-        let digest = copy_octets(file.as_ref(), source, length)?;
+        let digest = copy_octets(file.as_ref(), sources)?;
         file.sync()?;
         Ok(digest)
     });
     match copied {
-        Ok(digest) => Ok(KeptBody::OwnFile { path, length, digest }),
+        Ok(digest) => Ok(KeptBody::OwnFile { path, length: total(sources), digest }),
         Err(error) => {
             let _ = storage.remove(&path);
             Err(failed(&error))
@@ -147,15 +162,17 @@ fn copy(storage: &dyn Storage, folder: &Path, source: &Source, length: u64) -> R
     }
 }
 
-fn copy_octets(to: &dyn StorageFile, source: &Source, length: u64) -> io::Result<[u8; 32]> {
+fn copy_octets(to: &dyn StorageFile, sources: &[(Source, u64)]) -> io::Result<[u8; 32]> {
     let mut context = Context::new(&SHA256);
     let mut at = 0;
-    for_each_piece(source, length, |piece| {
-        context.update(piece);
-        to.write_at(piece, at)?;
-        at += piece.len() as u64;
-        Ok(())
-    })?;
+    for (source, length) in sources {
+        for_each_piece(source, *length, |piece| {
+            context.update(piece);
+            to.write_at(piece, at)?;
+            at += piece.len() as u64;
+            Ok(())
+        })?;
+    }
     context.finish().as_ref().try_into().map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
@@ -173,7 +190,10 @@ fn for_each_piece(
     length: u64,
     mut take: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut buffer = vec![0; PIECE];
+    let mut buffer = match source {
+        Source::Memory(_) => Vec::new(),
+        Source::File(..) => vec![0; PIECE],
+    };
     let mut at = 0;
     while at < length {
         let count = usize::try_from(length - at).unwrap_or(PIECE).min(PIECE);

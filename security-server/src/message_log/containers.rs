@@ -1,6 +1,5 @@
 //! Evidence containers of logged messages (signatures and evidence §4.1, §4.3).
 
-use std::fs::File;
 use std::io::{Cursor, Read, Seek, Write};
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use protocol::fault::Fault;
 use protocol::hash_chain::timestamp_chain;
 use protocol::signature::insert_timestamp;
 
-use super::reader::{BodyReader, Filter, Reader, StoredRecord, stamp};
+use super::reader::{AttachmentReader, Filter, Reader, StoredRecord, stamp};
 use super::record::StampRecord;
 use super::segment::ReadError;
 use super::timestamping::{StampError, Stamper, digests};
@@ -151,15 +150,13 @@ impl Reader {
                 (record.signature.clone(), timestamp)
             }
         };
-        let mut file: File;
-        let attachments = match record.body()? {
-            None => Vec::new(),
-            Some(BodyReader::Memory(bytes)) => vec![Attachment::Memory(bytes)],
-            Some(BodyReader::File(body)) => {
-                file = body;
-                vec![Attachment::Reader(&mut file as &mut dyn Read)]
-            }
-        };
+        let mut readers = record.attachments()?;
+        let attachments = readers.iter_mut().map(|reader| match reader {
+            AttachmentReader::Absent => Attachment::Absent,
+            AttachmentReader::Memory(bytes) => Attachment::Memory(bytes.clone()),
+            AttachmentReader::File(section) => Attachment::Reader(section as &mut dyn Read),
+        });
+        let attachments = attachments.collect();
         let hash_chain = record.hash_chain_result.clone().zip(record.hash_chain.clone());
         let (time, message) = (record.summary.time, record.message.clone());
         let parts = ContainerParts { time, message, signature, hash_chain, timestamp, attachments };

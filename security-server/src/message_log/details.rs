@@ -8,6 +8,8 @@ use super::format::Fields;
 /// The length that stands for an absent text; the longest text is one octet shorter.
 pub(super) const ABSENT: u16 = u16::MAX;
 const DETAILS_VERSION: u8 = 1;
+/// Of records with several attachments; the others stay as they were.
+const WITH_ATTACHMENTS: u8 = 2;
 const FLAG_REDUCED: u8 = 1;
 const FLAG_RESULT: u8 = 2;
 const FLAG_CHAIN: u8 = 4;
@@ -36,6 +38,17 @@ impl BodyForm {
     }
 }
 
+/// One attachment of a message that had several.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AttachmentDetails {
+    /// Octets as sent.
+    pub length: u64,
+    /// Octets that are kept, from the first: all of them, those up to the limit, or none.
+    pub kept: u64,
+    /// SHA-512, when only that is kept.
+    pub digest: Option<[u8; 64]>,
+}
+
 /// What is known of a message without opening its content.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Details {
@@ -51,13 +64,15 @@ pub struct Details {
     pub message_id: String,
     /// `x-road-request-id`.
     pub request_id: String,
-    /// How the body is kept.
+    /// How the body is kept; of several attachments, what is kept of them, one after the other.
     pub body: BodyForm,
-    /// Length of the body as it was sent.
+    /// Length of the body, or of all attachments, as sent.
     pub body_length: u64,
     /// SHA-512 of the body, when only that is kept.
     pub body_digest: Option<[u8; 64]>,
-    /// The body kept is only the first part of what was sent.
+    /// Each attachment, if there were several; empty otherwise.
+    pub attachments: Vec<AttachmentDetails>,
+    /// The body kept is only the first part of what was sent; of several, this holds for one.
     pub truncated: bool,
     /// The message was reduced to its protocol headers by the body switches.
     pub reduced: bool,
@@ -83,7 +98,7 @@ impl Details {
             | flag(self.has_chain, FLAG_CHAIN)
             | flag(self.truncated, FLAG_TRUNCATED);
         let mut to = Vec::with_capacity(256);
-        to.push(DETAILS_VERSION);
+        to.push(if self.attachments.is_empty() { DETAILS_VERSION } else { WITH_ATTACHMENTS });
         to.push(match self.side {
             Side::Consumer => 0,
             Side::Provider => 1,
@@ -95,19 +110,26 @@ impl Details {
         to.push(self.body as u8);
         to.push(flags);
         to.extend_from_slice(&self.body_length.to_le_bytes());
-        let digest = self.body_digest.as_ref().map_or(&[][..], |digest| digest);
-        to.push(digest.len() as u8);
-        to.extend_from_slice(digest);
+        put_digest(&mut to, self.body_digest.as_ref());
         put_client(&mut to, &self.client);
         put_service(&mut to, &self.service);
         put_text(&mut to, Some(&self.message_id));
         put_text(&mut to, Some(&self.request_id));
+        if !self.attachments.is_empty() {
+            to.extend_from_slice(&u32::try_from(self.attachments.len()).unwrap_or(u32::MAX).to_le_bytes());
+            for attachment in &self.attachments {
+                to.extend_from_slice(&attachment.length.to_le_bytes());
+                to.extend_from_slice(&attachment.kept.to_le_bytes());
+                put_digest(&mut to, attachment.digest.as_ref());
+            }
+        }
         to
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = Fields(bytes);
-        if fields.u8()? != DETAILS_VERSION {
+        let version = fields.u8()?;
+        if version != DETAILS_VERSION && version != WITH_ATTACHMENTS {
             return None;
         }
         let side = match fields.u8()? {
@@ -123,15 +145,21 @@ impl Details {
         let body = BodyForm::from_number(fields.u8()?)?;
         let flags = fields.u8()?;
         let body_length = fields.u64()?;
-        let body_digest = match fields.u8()? {
-            0 => None,
-            64 => Some(fields.array()?),
-            _ => return None,
-        };
+        let body_digest = optional_digest(&mut fields)?;
         let client = client(&mut fields)?;
         let service = service(&mut fields)?;
         let message_id = text(&mut fields)??.to_owned();
         let request_id = text(&mut fields)??.to_owned();
+        let mut attachments = Vec::new();
+        if version == WITH_ATTACHMENTS {
+            for _ in 0..fields.u32()? {
+                attachments.push(AttachmentDetails {
+                    length: fields.u64()?,
+                    kept: fields.u64()?,
+                    digest: optional_digest(&mut fields)?,
+                });
+            }
+        }
         fields.0.is_empty().then_some(Self {
             side,
             direction,
@@ -142,11 +170,27 @@ impl Details {
             body,
             body_length,
             body_digest,
+            attachments,
             truncated: flags & FLAG_TRUNCATED != 0,
             reduced: flags & FLAG_REDUCED != 0,
             has_result: flags & FLAG_RESULT != 0,
             has_chain: flags & FLAG_CHAIN != 0,
         })
+    }
+}
+
+fn put_digest(to: &mut Vec<u8>, digest: Option<&[u8; 64]>) {
+    let digest = digest.map_or(&[][..], |digest| digest);
+    to.push(digest.len() as u8);
+    to.extend_from_slice(digest);
+}
+
+/// Outer `None`: malformed. Inner `None`: absent.
+fn optional_digest(fields: &mut Fields<'_>) -> Option<Option<[u8; 64]>> {
+    match fields.u8()? {
+        0 => Some(None),
+        64 => fields.array().map(Some),
+        _ => None,
     }
 }
 

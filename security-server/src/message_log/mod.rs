@@ -17,6 +17,7 @@ mod containers;
 mod details;
 mod format;
 mod index;
+mod keep;
 pub mod merkle;
 mod reader;
 mod record;
@@ -41,22 +42,22 @@ use std::sync::Arc;
 
 use gateway::clock::Clock;
 use gateway::ports::{
-    BoxFuture, ContainerError, ContainerQuery, LogEntry, LogError, LogPosition, LoggedBody, NamedContainer,
+    BoxFuture, ContainerError, ContainerQuery, LogEntry, LogError, LogPosition, NamedContainer,
 };
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::watch;
 
-use bodies::{Copier, Source};
+use bodies::Copier;
 use committer::{Queue, Work};
-use record::{KeptBody, Prepared};
+use record::Prepared;
 use storage::{Disk, Storage};
 use timestamping::Stamper;
 use writer::WriterSettings;
 
 pub use checkpoint::{Checkpoint, CheckpointError, LogKey};
 pub use containers::ExportError;
-pub use details::{BodyForm, Details};
-pub use reader::{BodyReader, Filter, Reader, StoredRecord, Summary};
+pub use details::{AttachmentDetails, BodyForm, Details};
+pub use reader::{AttachmentReader, Filter, Reader, StoredRecord, Summary};
 pub use record::StampRecord;
 pub use recovery::OpenError;
 pub use segment::ReadError;
@@ -202,66 +203,18 @@ impl MessageLog {
             body: BodyForm::None,
             body_length: 0,
             body_digest: None,
+            attachments: Vec::new(),
             truncated: false,
             reduced: !kept,
             has_result: entry.signed.hash_chain_result.is_some(),
             has_chain: entry.signed.hash_chain.is_some(),
         };
-        let body = self.keep_body(&entry.body, kept, &mut details).await?;
+        let body = self.keep_attachments(&entry.attachments, kept, &mut details).await?;
         let mut salt = [0; 16];
         SystemRandom::new().fill(&mut salt).map_err(|_| LogError::Unavailable("no random octets".into()))?;
         Prepared::new(&entry, &details, message, body, salt).ok_or_else(|| {
             LogError::Unavailable("an identifier of the message is too long for a record".into())
         })
-    }
-
-    async fn keep_body(
-        &self,
-        body: &LoggedBody,
-        kept: bool,
-        details: &mut Details,
-    ) -> Result<KeptBody, LogError> {
-        let source = match body {
-            LoggedBody::None => return Ok(KeptBody::None),
-            LoggedBody::Memory(bytes) => Source::Memory(bytes.clone()),
-            LoggedBody::File(file, length) => Source::File(Arc::clone(file), *length),
-            LoggedBody::DigestOnly { length, digest } => {
-                details.body_length = *length;
-                details.body = if kept { BodyForm::DigestOnly } else { BodyForm::SwitchedOff };
-                details.body_digest = digest.bytes().try_into().ok().filter(|_| kept);
-                return Ok(KeptBody::None);
-            }
-        };
-        details.body_length = source.length();
-        if !kept || self.bodies.limit == 0 {
-            details.body = BodyForm::SwitchedOff;
-            return Ok(KeptBody::None);
-        }
-        let mut length = source.length();
-        if length > self.bodies.limit {
-            match self.bodies.oversize {
-                Oversize::Refuse => {
-                    let text =
-                        format!("the body has {length} bytes, {} are logged at most", self.bodies.limit);
-                    return Err(LogError::Unavailable(text));
-                }
-                Oversize::Truncate => {
-                    length = self.bodies.limit;
-                    details.truncated = true;
-                }
-                Oversize::DigestOnly => {
-                    details.body_digest = Some(self.copier.digest(source).await?);
-                    details.body = BodyForm::DigestOnly;
-                    return Ok(KeptBody::None);
-                }
-            }
-        }
-        let kept = self.copier.keep(source, length).await?;
-        details.body = match kept {
-            KeptBody::OwnFile { .. } => BodyForm::OwnFile,
-            KeptBody::Inline(_) | KeptBody::None => BodyForm::Inline,
-        };
-        Ok(kept)
     }
 }
 

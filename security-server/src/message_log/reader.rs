@@ -4,6 +4,8 @@
 //! written later is seen by a new one.
 
 use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -75,27 +77,82 @@ pub struct StoredRecord {
     path: PathBuf,
 }
 
-/// A body to be read to its end.
-pub enum BodyReader {
+/// The octets of an attachment, to be read to their end.
+pub enum AttachmentReader {
+    /// They were not kept.
+    Absent,
     /// In memory.
     Memory(Bytes),
-    /// A file with just the body.
-    File(File),
+    /// In a file.
+    File(Section),
+}
+
+/// A part of a file that other readers may read as well.
+pub struct Section {
+    file: Arc<File>,
+    at: u64,
+    end: u64,
+}
+
+impl Read for Section {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let length = buffer.len().min(left);
+        let count = self.file.read_at(buffer.get_mut(..length).unwrap_or_default(), self.at)?;
+        if count == 0 && length > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.at += count as u64;
+        Ok(count)
+    }
 }
 
 impl StoredRecord {
-    /// The body, as far as it was kept.
+    /// The attachments as far as they were kept; of a REST message, its body. Those behind the last
+    /// one that was kept are left out.
     ///
     /// # Errors
-    /// Its file cannot be opened.
-    pub fn body(&self) -> Result<Option<BodyReader>, ReadError> {
-        match &self.body {
-            StoredBody::None => Ok(None),
-            StoredBody::Inline(bytes) => Ok(Some(BodyReader::Memory(bytes.clone()))),
-            StoredBody::OwnFile { .. } => {
-                Ok(Some(BodyReader::File(File::open(&self.path).map_err(ReadError::io(&self.path))?)))
+    /// Their file cannot be opened, or the record contradicts itself.
+    pub fn attachments(&self) -> Result<Vec<AttachmentReader>, ReadError> {
+        let (octets, length) = match &self.body {
+            StoredBody::None => return Ok(Vec::new()),
+            StoredBody::Inline(bytes) => (AttachmentReader::Memory(bytes.clone()), bytes.len() as u64),
+            StoredBody::OwnFile { length, .. } => {
+                let file = Arc::new(File::open(&self.path).map_err(ReadError::io(&self.path))?);
+                (AttachmentReader::File(Section { file, at: 0, end: *length }), *length)
             }
+        };
+        let parts = &self.summary.details.attachments;
+        if parts.is_empty() {
+            return Ok(vec![octets]);
         }
+        let damaged = || ReadError::Damaged {
+            path: self.path.display().to_string(),
+            offset: 0,
+            what: "attachments of the record",
+        };
+        let mut from = 0;
+        let mut readers = Vec::with_capacity(parts.len());
+        for part in parts {
+            let end = u64::checked_add(from, part.kept).filter(|end| *end <= length).ok_or_else(damaged)?;
+            readers.push(match &octets {
+                _ if part.digest.is_some() => AttachmentReader::Absent,
+                AttachmentReader::Memory(bytes) => {
+                    let range = usize::try_from(from).ok().zip(usize::try_from(end).ok());
+                    let range = range.ok_or_else(damaged)?;
+                    AttachmentReader::Memory(bytes.slice(range.0..range.1))
+                }
+                AttachmentReader::File(section) => {
+                    AttachmentReader::File(Section { file: Arc::clone(&section.file), at: from, end })
+                }
+                AttachmentReader::Absent => AttachmentReader::Absent,
+            });
+            from = end;
+        }
+        while matches!(readers.last(), Some(AttachmentReader::Absent)) {
+            readers.pop();
+        }
+        Ok(readers)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Tests of the whole log.
 
 use bytes::Bytes;
-use gateway::ports::{Direction, Side, Signed};
+use gateway::ports::{Direction, LoggedBody, Side, Signed};
 use protocol::id::{ClientId, ServiceId};
 use protocol::time::UtcTime;
+use protocol::transport::MessageType;
 
 use super::*;
 
@@ -31,10 +32,15 @@ pub(super) fn entry(number: u64) -> LogEntry {
         direction: if number.is_multiple_of(3) { Direction::Response } else { Direction::Request },
         client: ClientId::parse_encoded(&format!("XX/COM/{}/app", number % 5)).unwrap(),
         service,
+        protocol: MessageType::Rest,
         message_id: format!("id-{number}"),
         request_id: format!("request-{number}"),
         message: format!("GET\r\n/r1/XX/GOV/1/provider/people?{number}\r\nx-road-id:id-{number}\r\n").into(),
-        body: if number.is_multiple_of(7) { LoggedBody::None } else { LoggedBody::Memory(body(number)) },
+        attachments: if number.is_multiple_of(7) {
+            Vec::new()
+        } else {
+            vec![LoggedBody::Memory(body(number))]
+        },
         signed: Signed {
             document: format!("<signature number='{}'/>", number / 4).into(),
             hash_chain_result: Some(format!("<result number='{}'/>", number / 4).into()),
@@ -68,11 +74,9 @@ pub(super) fn check_record(reader: &Reader, sequence: u64, number: u64) {
     assert_eq!(record.signature, expected.signed.document);
     assert_eq!(record.hash_chain_result, expected.signed.hash_chain_result);
     assert_eq!(record.hash_chain, expected.signed.hash_chain);
-    match (record.body().unwrap(), expected.body) {
-        (None, LoggedBody::None) => {}
-        (Some(reader::BodyReader::Memory(found)), LoggedBody::Memory(expected)) => {
-            assert_eq!(found, expected)
-        }
+    match (record.attachments().unwrap().as_slice(), expected.attachments.as_slice()) {
+        ([], []) => {}
+        ([AttachmentReader::Memory(found)], [LoggedBody::Memory(expected)]) => assert_eq!(found, expected),
         _ => panic!("other body"),
     }
 }
@@ -208,7 +212,7 @@ fn large_bodies() {
     ]) {
         let log = open(oversize);
         let mut entry = entry(1);
-        entry.body = body;
+        entry.attachments = vec![body];
         assert_eq!(wait(log.write(entry)).unwrap(), LogPosition(sequence));
         let record = log.reader().unwrap().show(sequence).unwrap().expect("a record");
         let details = &record.summary.details;
@@ -216,18 +220,68 @@ fn large_bodies() {
         assert_eq!(details.truncated, kept != 0 && kept != length);
         let digest = (form == BodyForm::DigestOnly).then(|| record::sha512(&octets(length)));
         assert_eq!(details.body_digest, digest);
-        let found = match record.body().unwrap() {
-            None => Vec::new(),
-            Some(BodyReader::Memory(bytes)) => bytes.to_vec(),
-            Some(BodyReader::File(file)) => std::io::Read::bytes(file).map(Result::unwrap).collect(),
-        };
-        assert_eq!(found, octets(length)[..kept]);
+        assert_eq!(octets_of(&record).concat(), octets(length)[..kept]);
     }
     let log = open(Oversize::Refuse);
     let mut entry = entry(1);
-    entry.body = spooled(300_001);
+    entry.attachments = vec![spooled(300_001)];
     assert!(matches!(wait(log.write(entry)), Err(LogError::Unavailable(_))));
     assert!(log.reader().unwrap().verify(None).unwrap().is_good());
+}
+
+/// The octets of each attachment; of one that was not kept, none.
+pub(super) fn octets_of(record: &StoredRecord) -> Vec<Vec<u8>> {
+    let read = |reader| match reader {
+        AttachmentReader::Absent => Vec::new(),
+        AttachmentReader::Memory(bytes) => bytes.to_vec(),
+        AttachmentReader::File(file) => std::io::Read::bytes(file).map(Result::unwrap).collect(),
+    };
+    record.attachments().unwrap().into_iter().map(read).collect()
+}
+
+/// Several attachments in one record: together in the record or in a file, each with its own end.
+#[test]
+fn several_attachments() {
+    let folder = folder();
+    let open = |oversize| {
+        let bodies = BodySettings { limit: 1000, oversize, ..BodySettings::default() };
+        let settings = Settings { inline_body_limit: 1000, bodies, ..settings(folder.path()) };
+        MessageLog::open(settings, Clock::system(), Arc::new(Service::default())).unwrap()
+    };
+    let octets = |place: usize, length: usize| vec![place as u8 + 1; length];
+    let mut sequence = 0;
+    let mut check = |oversize, lengths: &[usize], form, kept: &[usize], truncated| {
+        let log = open(oversize);
+        let mut entry = entry(1);
+        let parts = lengths.iter().enumerate().map(|(place, length)| octets(place, *length));
+        entry.attachments = parts.map(|octets| LoggedBody::Memory(octets.into())).collect();
+        assert_eq!(wait(log.write(entry)).unwrap(), LogPosition(sequence));
+        let record = log.reader().unwrap().show(sequence).unwrap().expect("a record");
+        let details = &record.summary.details;
+        assert_eq!((details.body, details.truncated), (form, truncated), "{lengths:?}");
+        assert_eq!(details.body_length, lengths.iter().sum::<usize>() as u64);
+        let sent: Vec<u64> = lengths.iter().map(|length| *length as u64).collect();
+        let told: Vec<u64> = details.attachments.iter().map(|attachment| attachment.length).collect();
+        assert_eq!(told, sent);
+        for (place, attachment) in details.attachments.iter().enumerate() {
+            let whole = record::sha512(&octets(place, lengths[place]));
+            let dropped = oversize == Oversize::DigestOnly && lengths[place] > 1000;
+            assert_eq!(attachment.digest, dropped.then_some(whole), "{lengths:?} {place}");
+        }
+        let expected: Vec<Vec<u8>> =
+            kept.iter().enumerate().map(|(place, length)| octets(place, *length)).collect();
+        assert_eq!(octets_of(&record), expected, "{lengths:?}");
+        sequence += 1;
+    };
+    use Oversize::{DigestOnly, Truncate};
+    check(DigestOnly, &[10, 0, 500], BodyForm::Inline, &[10, 0, 500], false);
+    check(DigestOnly, &[900, 800, 700], BodyForm::OwnFile, &[900, 800, 700], false);
+    check(DigestOnly, &[2000, 20], BodyForm::Inline, &[0, 20], false);
+    check(DigestOnly, &[20, 2000], BodyForm::Inline, &[20], false);
+    check(DigestOnly, &[2000, 2000], BodyForm::DigestOnly, &[], false);
+    check(Truncate, &[2000, 20], BodyForm::OwnFile, &[1000, 20], true);
+    check(Truncate, &[0, 0], BodyForm::Inline, &[0, 0], false);
+    assert!(open(DigestOnly).reader().unwrap().verify(None).unwrap().is_good());
 }
 
 #[test]
@@ -271,6 +325,6 @@ fn bodies_switched_off() {
     wait(log.write(entry(1))).unwrap();
     let record = log.reader().unwrap().show(0).unwrap().expect("a record");
     assert_eq!(record.message, "GET\r\n/r1/XX/GOV/1/provider/people\r\nx-road-id:id-1\r\n");
-    assert!(record.summary.details.reduced && record.body().unwrap().is_none());
+    assert!(record.summary.details.reduced && record.attachments().unwrap().is_empty());
     assert_eq!(record.summary.details.body, BodyForm::SwitchedOff);
 }

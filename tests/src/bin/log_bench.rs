@@ -15,6 +15,7 @@ use gateway::clock::Clock;
 use gateway::ports::{BoxFuture, Direction, LogEntry, LoggedBody, MessageLog as _, Side, Signed};
 use protocol::digest::Digest;
 use protocol::id::{ClientId, ServiceId};
+use protocol::transport::MessageType;
 use security_server::message_log::{MessageLog, Settings, TimestampError, Timestamper};
 
 /// Octets of a record: signature, message and body.
@@ -57,10 +58,11 @@ fn entry(number: u64, document: Bytes) -> Option<LogEntry> {
         direction: Direction::Request,
         client: ClientId::parse_encoded("XX/COM/1/client").ok()?,
         service: ServiceId::parse_encoded("XX/GOV/1/provider/people").ok()?,
+        protocol: MessageType::Rest,
         message_id: format!("message-{number}"),
         request_id: format!("request-{number}"),
         message: noise(MESSAGE, 1),
-        body: LoggedBody::Memory(noise(BODY, 2)),
+        attachments: vec![LoggedBody::Memory(noise(BODY, 2))],
         signed: Signed { document, hash_chain_result: None, hash_chain: None },
     })
 }

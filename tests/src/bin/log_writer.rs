@@ -13,6 +13,7 @@ use gateway::clock::Clock;
 use gateway::ports::{BoxFuture, Direction, LogEntry, LoggedBody, MessageLog as _, Side, Signed};
 use protocol::digest::Digest;
 use protocol::id::{ClientId, ServiceId};
+use protocol::transport::MessageType;
 use security_server::message_log::{MessageLog, Settings, TimestampError, Timestamper};
 
 /// Time-stamps with any octets: the log does not look into tokens.
@@ -36,9 +37,9 @@ fn entry(number: u64) -> Option<LogEntry> {
     let octets = |length: u64| Bytes::from(vec![number as u8; length as usize]);
     // Some bodies get files of their own.
     let body = match number % 20 {
-        0 => LoggedBody::None,
-        7 => LoggedBody::Memory(octets(20_000)),
-        rest => LoggedBody::Memory(octets(rest * 200)),
+        0 => Vec::new(),
+        7 => vec![LoggedBody::Memory(octets(20_000))],
+        rest => vec![LoggedBody::Memory(octets(rest * 200))],
     };
     Some(LogEntry {
         time: Clock::system().now(),
@@ -46,10 +47,11 @@ fn entry(number: u64) -> Option<LogEntry> {
         direction: Direction::Request,
         client: ClientId::parse_encoded("XX/COM/1/client").ok()?,
         service: ServiceId::parse_encoded("XX/GOV/1/provider/people").ok()?,
+        protocol: MessageType::Rest,
         message_id: format!("id-{number}"),
         request_id: format!("request-{number}"),
         message: format!("GET\r\n/r1/XX/GOV/1/provider/people\r\nx-road-id:id-{number}\r\n").into(),
-        body,
+        attachments: body,
         signed: Signed {
             document: vec![b'a' + (number / 8 % 26) as u8; 4000].into(),
             hash_chain_result: Some(format!("{}", number / 8).into()),

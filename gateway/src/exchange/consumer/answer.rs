@@ -66,7 +66,7 @@ impl Answered {
         let signature = Signature {
             blob: self.response.blob(),
             algorithm: self.algorithm,
-            body: self.body.as_ref(),
+            attachments: self.body.as_slice(),
             signed: &self.signed,
         };
         let snapshot = &call.parsed.accepted.snapshot;

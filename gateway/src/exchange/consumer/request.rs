@@ -12,7 +12,7 @@ use protocol::digest::DigestAlgorithm;
 use protocol::fault::{Fault, code};
 use protocol::message::RestRequest;
 use protocol::time::UtcTime;
-use protocol::transport::{self, Encoder, PartKind};
+use protocol::transport::{self, Encoder, MessageType, PartKind};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
@@ -30,7 +30,7 @@ use crate::http::body::Piece;
 use crate::http::server::Connection;
 use crate::node::{Node, Worker};
 use crate::policy::Terms;
-use crate::ports::{ConnectionType, Direction, LocalClient, LogEntry, LoggedBody, Side, Signed};
+use crate::ports::{ConnectionType, Direction, LocalClient, LogEntry, Side, Signed};
 use crate::route;
 use crate::service::{header_lines, header_value};
 use crate::snapshot::Snapshot;
@@ -364,10 +364,11 @@ impl Call {
             direction,
             client: request.client().clone(),
             service: request.service().clone(),
+            protocol: MessageType::Rest,
             message_id: request.id().to_owned(),
             request_id: self.parsed.request_id.clone(),
             message: blob.clone(),
-            body: body.map_or(LoggedBody::None, |body| body.for_the_log(limit)),
+            attachments: body.iter().map(|body| body.for_the_log(limit)).collect(),
             signed: signed.clone(),
         }
     }

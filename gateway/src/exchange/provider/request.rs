@@ -22,7 +22,7 @@ use crate::exchange::summary::{Summary, Verdict};
 use crate::node::Node;
 use crate::peer::Part;
 use crate::policy::{self, Terms};
-use crate::ports::{Direction, LocalService, LogEntry, LoggedBody, Side, Signed};
+use crate::ports::{Direction, LocalService, LogEntry, Side, Signed};
 use crate::service::discard;
 use crate::snapshot::Snapshot;
 
@@ -245,10 +245,11 @@ impl Call {
             direction,
             client: self.request.client().clone(),
             service: self.request.service().clone(),
+            protocol: MessageType::Rest,
             message_id: self.request.id().to_owned(),
             request_id: self.head.request_id.clone(),
             message: blob.clone(),
-            body: body.map_or(LoggedBody::None, |body| body.for_the_log(limit)),
+            attachments: body.iter().map(|body| body.for_the_log(limit)).collect(),
             signed: signed.clone(),
         }
     }
@@ -260,7 +261,7 @@ impl Authorised {
         let signature = Signature {
             blob: call.request.blob(),
             algorithm: call.head.digest,
-            body: call.body.as_ref(),
+            attachments: call.body.as_slice(),
             signed: &call.signed,
         };
         signature.verify(call.node(), &call.snapshot, call.request.client(), &call.terms, call.now)?;

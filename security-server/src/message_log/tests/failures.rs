@@ -109,7 +109,7 @@ fn small(folder: &Path) -> Settings {
 fn sized(number: u64) -> LogEntry {
     let mut entry = entry(number);
     if number % 10 == 3 {
-        entry.body = LoggedBody::Memory(vec![number as u8; 1000].into());
+        entry.attachments = vec![LoggedBody::Memory(vec![number as u8; 1000].into())];
     }
     entry
 }
@@ -124,13 +124,8 @@ fn check_survivors(folder: &Path, acknowledged: &[(u64, u64)], context: &dyn std
             let record =
                 reader.show(*sequence).unwrap().unwrap_or_else(|| panic!("{context:?}: {sequence} is lost"));
             assert_eq!(record.summary.details.message_id, format!("id-{number}"), "{context:?}");
-            if let LoggedBody::Memory(expected) = sized(*number).body {
-                let body = match record.body().unwrap() {
-                    Some(BodyReader::Memory(bytes)) => bytes,
-                    Some(BodyReader::File(file)) => io::Read::bytes(file).map(Result::unwrap).collect(),
-                    None => Bytes::new(),
-                };
-                assert_eq!(body, expected, "{context:?}");
+            if let [LoggedBody::Memory(expected)] = sized(*number).attachments.as_slice() {
+                assert_eq!(octets_of(&record), [expected.to_vec()], "{context:?}");
             }
         }
         reader.size()
