@@ -9,7 +9,7 @@ use causeway_tests::conformance::vectors;
 use certs::key::{KeyKind, PrivateKey};
 use certs::self_signed;
 use gateway::Clock;
-use gateway::configuration::{ConfigurationClient, Federations, Settings};
+use gateway::configuration::{ConfigurationClient, Settings};
 use gateway::http::Fetcher;
 use gateway::snapshot::SnapshotCell;
 use protocol::configuration::{Anchor, NodeClass, SignedDirectory, shared};
@@ -435,10 +435,8 @@ async fn our_own_client_follows_a_registry() {
     let client = || {
         let fetcher = Fetcher::new(Duration::from_secs(5), Duration::from_secs(5));
         let settings = Settings {
-            anchor: anchor.clone(),
-            folder: place.path("copy"),
             refresh: Duration::from_secs(1),
-            federations: Federations::None,
+            ..Settings::new(anchor.clone(), place.path("copy"))
         };
         ConfigurationClient::new(settings, fetcher, Arc::clone(&cell), Clock::system())
     };

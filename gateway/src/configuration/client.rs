@@ -9,14 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use protocol::configuration::directory::SHARED_PARAMETERS;
 use protocol::configuration::local::folder_of;
-use protocol::configuration::{Anchor, ConfigurationError, GlobalConfiguration, LocalCopy, Purpose};
+use protocol::configuration::{Anchor, Directory, ConfigurationError, GlobalConfiguration, LocalCopy, Purpose};
 use protocol::signature::SignatureAlgorithm;
 use protocol::time::UtcTime;
 
 use super::download::{Answer, Download, DownloadError, Fetch, Fetched, Step, Wanted};
 use super::locations::{Location, Random, locations};
-use super::settings::Federations;
+use super::settings::{Contents, Federations};
 
 /// Longest wait for the next round as long as there is no configuration in force.
 const IMPATIENCE: Duration = Duration::from_secs(5);
@@ -78,6 +79,8 @@ pub struct RoundReport {
 pub struct Client {
     anchor: Anchor,
     federations: Federations,
+    contents: Contents,
+    version: Option<u8>,
     refresh: Duration,
     verifier: OwnedVerifier,
     random: Random,
@@ -85,6 +88,9 @@ pub struct Client {
     configuration: Arc<GlobalConfiguration>,
     /// By instance: the place that worked last, and its URL with the version.
     pinned: HashMap<String, (String, String)>,
+    /// The place that gave the own instance last, and the other instances in that directory: those
+    /// that a configuration proxy serves along with it.
+    along: Option<(Location, Vec<String>)>,
     due: UtcTime,
     round: Option<Round>,
 }
@@ -121,13 +127,30 @@ impl Client {
             configuration: Arc::new(configuration),
             anchor,
             federations,
+            contents: Contents::Internal,
+            version: None,
             refresh: refresh.max(Duration::from_secs(1)),
             verifier,
             random: Random::new(seed),
             pinned: HashMap::new(),
+            along: None,
             due: UtcTime::from_millis(i64::MIN),
             round: None,
         }
+    }
+
+    /// Expects this behind the anchor, in place of an internal configuration.
+    #[must_use]
+    pub fn expecting(mut self, contents: Contents) -> Self {
+        self.contents = contents;
+        self
+    }
+
+    /// Asks for this version; none: for the newest that there is.
+    #[must_use]
+    pub fn in_version(mut self, version: Option<u8>) -> Self {
+        self.version = version;
+        self
     }
 
     /// Takes a local copy from before. A copy of another instance is of no use; what cannot be read is
@@ -147,6 +170,16 @@ impl Client {
     /// The configuration as it is known now, expired or not.
     pub fn configuration(&self) -> &Arc<GlobalConfiguration> {
         &self.configuration
+    }
+
+    /// The files behind it.
+    pub fn copy(&self) -> &LocalCopy {
+        &self.copy
+    }
+
+    /// The URL of the directory that the own instance came from last, with its version.
+    pub fn origin(&self) -> Option<&str> {
+        self.pinned.get(&self.anchor.instance).map(|(_, url)| url.as_str())
     }
 
     /// Makes the next round due at once.
@@ -176,7 +209,12 @@ impl Client {
             return Output::WakeAt(ends.fold(self.due, Ord::min));
         }
         let mut round = Round::default();
-        round.queue.push_back((self.anchor.clone(), Wanted::Everything));
+        let wanted = match self.contents {
+            Contents::Internal => Wanted::Internal,
+            Contents::External => Wanted::External,
+            Contents::Either => Wanted::Either,
+        };
+        round.queue.push_back((self.anchor.clone(), wanted));
         self.go_on(now, round)
     }
 
@@ -270,6 +308,13 @@ impl Client {
     fn target(&mut self, anchor: &Anchor, wanted: Wanted) -> Target {
         let cached = self.configuration.instance(&anchor.instance);
         let mut places: VecDeque<Location> = locations(anchor, cached, &mut self.random).into();
+        // A configuration proxy signs for the own instance, and with that for the anchors of partners;
+        // so what it serves of them is believed too, where their own registries are out of reach.
+        if let Some((place, instances)) = &self.along
+            && instances.contains(&anchor.instance)
+        {
+            places.push_back(place.clone());
+        }
         if let Some((place, _)) = self.pinned.get(&anchor.instance)
             && let Some(at) = places.iter().position(|candidate| candidate.url == *place)
             && let Some(place) = places.remove(at)
@@ -280,14 +325,15 @@ impl Client {
     }
 
     fn begin(&self, target: &Target, place: Location) -> (Download, Fetch) {
-        let pinned = self.pinned.get(&target.instance).filter(|(pinned, _)| *pinned == place.url);
-        Download::begin(&target.instance, target.wanted, place, pinned.map(|(_, url)| url.clone()))
+        let of = |instance: &String| self.pinned.get(instance).filter(|(pinned, _)| *pinned == place.url);
+        let pinned = of(&target.instance).or_else(|| of(&self.anchor.instance)).map(|(_, url)| url.clone());
+        Download::begin(&target.instance, target.wanted, place, pinned, self.version)
     }
 
     fn answered(&mut self, now: UtcTime, mut round: Round, answer: Answer) -> Output {
         let Some(target) = &mut round.target else { return self.go_on(now, round) };
         let Some(download) = target.download.take() else { return self.go_on(now, round) };
-        let place = download.place().to_owned();
+        let place = download.place().clone();
         let (download, step) = download.answered(answer, &self.copy, &*self.verifier, now);
         target.download = download;
         match step {
@@ -297,7 +343,7 @@ impl Client {
             }
             Step::Failed(error) => {
                 let instance = target.instance.clone();
-                if self.pinned.get(&instance).is_some_and(|(pinned, _)| *pinned == place) {
+                if self.pinned.get(&instance).is_some_and(|(pinned, _)| *pinned == place.url) {
                     self.pinned.remove(&instance);
                 }
                 round.report.failures.push((instance, error));
@@ -305,9 +351,13 @@ impl Client {
             }
             Step::Done { url, result } => {
                 let instance = std::mem::take(&mut target.instance);
+                let others = others(&instance, &result.directory);
                 match self.take(&instance, result, now) {
                     Ok(adoption) => {
-                        self.pinned.insert(instance, (place, url));
+                        if instance == self.anchor.instance {
+                            self.along = Some((place.clone(), others));
+                        }
+                        self.pinned.insert(instance, (place.url, url));
                         round.target = None;
                         self.round = Some(round);
                         Output::Adopt(adoption)
@@ -358,6 +408,12 @@ impl Client {
         configuration.instances.insert(instance.to_owned(), Arc::new(read));
         Ok(self.adopt(configuration))
     }
+}
+
+/// Instances of which a directory has the shared parameters besides those of one.
+fn others(instance: &str, directory: &Directory) -> Vec<String> {
+    let shared = directory.parts.iter().filter(|part| part.is(SHARED_PARAMETERS));
+    shared.filter_map(|part| part.instance.clone()).filter(|about| about != instance).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use http::Uri;
 use protocol::configuration::directory::{
-    DIRECTORY_LIMIT, PRIVATE_PARAMETERS, SHARED_PARAMETERS, Verifier, is_stamp,
+    DIRECTORY_LIMIT, PRIVATE_PARAMETERS, SHARED_PARAMETERS, Stamp, Verifier,
 };
 use protocol::configuration::local::{METADATA_SUFFIX, Metadata};
 use protocol::configuration::parameters::{NEWEST_VERSION, OLDEST_VERSION};
@@ -45,8 +45,12 @@ pub enum Answer {
 /// Which parts of a directory are wanted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Wanted {
-    /// All parts, for the own instance.
-    Everything,
+    /// All parts of an internal configuration, for the own instance.
+    Internal,
+    /// All parts of an external configuration, which has no private parameters.
+    External,
+    /// All parts of whatever is there.
+    Either,
     /// Shared parameters and node classes, for a federated instance.
     Shared,
 }
@@ -61,6 +65,8 @@ pub enum DownloadError {
         url: String,
         /// What went wrong.
         reason: String,
+        /// What it was to bring.
+        during: Asking,
     },
     /// An answer with another status than 200.
     #[error("{url}: HTTP status {status}")]
@@ -69,6 +75,8 @@ pub enum DownloadError {
         url: String,
         /// The status.
         status: u16,
+        /// Whether it was a part that was asked for.
+        part: bool,
     },
     /// What came is refused.
     #[error("{url}: {error}")]
@@ -79,6 +87,33 @@ pub enum DownloadError {
         #[source]
         error: ConfigurationError,
     },
+}
+
+/// What a request was to bring.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Asking {
+    /// Whether a version is published.
+    Version,
+    /// The directory.
+    Directory,
+    /// A part.
+    Part,
+}
+
+impl DownloadError {
+    /// The code of the specification (§19), which is for the log and for people.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Connection { during: Asking::Version, .. } => "global_conf_get_version_failed",
+            Self::Connection { during: Asking::Directory, .. } | Self::Status { part: false, .. } => {
+                "global_conf_download_url_connection_failure"
+            }
+            Self::Connection { during: Asking::Part, .. } | Self::Status { part: true, .. } => {
+                "global_conf_part_download_failure"
+            }
+            Self::Refused { error, .. } => error.code(),
+        }
+    }
 }
 
 /// What a download ended with.
@@ -132,8 +167,11 @@ impl Download {
         wanted: Wanted,
         location: Location,
         pinned: Option<String>,
+        version: Option<u8>,
     ) -> (Self, Fetch) {
-        let fixed = pinned.or_else(|| has_version(&location.url).then(|| location.url.clone()));
+        let fixed = pinned
+            .or_else(|| has_version(&location.url).then(|| location.url.clone()))
+            .or_else(|| version.map(|version| with_version(&location.url, version)));
         let (url, stage) = match fixed {
             Some(url) => (url, Stage::Directory),
             None => (with_version(&location.url, NEWEST_VERSION), Stage::Probing(NEWEST_VERSION)),
@@ -165,8 +203,8 @@ impl Download {
     }
 
     /// The place that is tried.
-    pub(super) fn place(&self) -> &str {
-        &self.location.url
+    pub(super) fn place(&self) -> &Location {
+        &self.location
     }
 
     fn step(
@@ -179,7 +217,14 @@ impl Download {
     ) -> Result<Step, DownloadError> {
         let url = || asked.to_owned();
         let (status, body) = match answer {
-            Answer::Failed(reason) => return Err(DownloadError::Connection { url: url(), reason }),
+            Answer::Failed(reason) => {
+                let during = match self.stage {
+                    Stage::Probing(_) => Asking::Version,
+                    Stage::Directory => Asking::Directory,
+                    Stage::Parts { .. } => Asking::Part,
+                };
+                return Err(DownloadError::Connection { url: url(), reason, during });
+            }
             Answer::Got { status, body } => (status, body),
         };
         if let (Stage::Probing(version), 404) = (&self.stage, status) {
@@ -190,7 +235,8 @@ impl Download {
             return Ok(Step::Fetch(Fetch { url: self.url.clone(), limit: DIRECTORY_LIMIT }));
         }
         if status != 200 {
-            return Err(DownloadError::Status { url: url(), status });
+            let part = matches!(self.stage, Stage::Parts { .. });
+            return Err(DownloadError::Status { url: url(), status, part });
         }
         let refused = |error| DownloadError::Refused { url: asked.to_owned(), error };
         match &mut self.stage {
@@ -263,7 +309,7 @@ impl Download {
             (SHARED_PARAMETERS, "the directory has no shared parameters"),
             (PRIVATE_PARAMETERS, "the directory has no private parameters"),
         ] {
-            if identifier == PRIVATE_PARAMETERS && self.wanted == Wanted::Shared {
+            if identifier == PRIVATE_PARAMETERS && self.wanted != Wanted::Internal {
                 continue;
             }
             if directory.part(identifier, &self.instance).is_none() {
@@ -273,6 +319,9 @@ impl Download {
                     None => ConfigurationError::Parts(missing),
                 });
             }
+        }
+        if self.wanted == Wanted::External && directory.parts.iter().any(|part| part.is(PRIVATE_PARAMETERS)) {
+            return Err(ConfigurationError::NotExternal);
         }
         if is_older(&directory, copy, &self.instance, now) {
             return Err(ConfigurationError::Older);
@@ -289,9 +338,8 @@ impl Download {
 /// Parts of other instances, which a configuration proxy lists too, are passed over: each instance is
 /// believed by its own anchor only.
 fn is_wanted(wanted: Wanted, instance: &str, part: &Part) -> bool {
-    let own = part.instance.as_deref().is_none_or(|about| about == instance);
-    own && match wanted {
-        Wanted::Everything => true,
+    part.is_about(instance) && match wanted {
+        Wanted::Internal | Wanted::External | Wanted::Either => true,
         Wanted::Shared => part.is(SHARED_PARAMETERS) || part.is(node_classes::CONTENT_IDENTIFIER),
     }
 }
@@ -335,15 +383,9 @@ fn is_older(directory: &Directory, copy: &LocalCopy, instance: &str, now: UtcTim
     let Some(expires) = known.iter().filter_map(expiry).max().filter(|expires| now <= *expires) else {
         return false;
     };
-    let stamps = known.iter().filter_map(|metadata| metadata.content_location.as_deref());
-    let stamp = stamps
-        .flat_map(|location| location.split('/'))
-        .filter(|text| is_stamp(text))
-        .max_by_key(|text| (text.len(), *text));
-    match (directory.stamp(), stamp) {
-        (Some(new), Some(old)) if new.len() == old.len() => new < old,
-        _ => directory.expires < expires,
-    }
+    let old = Stamp::newest(known.iter().filter_map(|metadata| metadata.content_location.as_deref()));
+    let by_stamp = directory.stamp(instance).zip(old).and_then(|(new, old)| new.is_before(&old));
+    by_stamp.unwrap_or(directory.expires < expires)
 }
 
 fn has_version(url: &str) -> bool {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use protocol::configuration::LocalCopy;
+use protocol::configuration::local::folder_of;
 
 const CURRENT: &str = "current";
 const PREFIX: &str = "copy-";
@@ -128,6 +129,33 @@ pub(super) fn update(folder: &Path, files: &[(String, Bytes)]) -> io::Result<()>
         fresh.push(".new");
         fs::write(&fresh, bytes)?;
         fs::rename(&fresh, &path)?;
+    }
+    Ok(())
+}
+
+/// Writes a copy as files that stand in the folder itself.
+pub(super) fn write_plain(folder: &Path, copy: &LocalCopy) -> io::Result<()> {
+    if is_ours(folder) {
+        let text = format!("{} is the folder of a server, which replaces it by itself", folder.display());
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+    }
+    let files: Vec<(String, Bytes)> = copy.files().collect();
+    for (path, bytes) in &files {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().unwrap_or(folder))?;
+        let mut fresh = path.clone().into_os_string();
+        fresh.push(".new");
+        fs::write(&fresh, bytes)?;
+        fs::rename(&fresh, &path)?;
+    }
+    for instance in copy.instances() {
+        let name = folder_of(instance);
+        for entry in entries(&folder.join(&name))? {
+            let path = format!("{name}/{}", entry.file_name().to_string_lossy());
+            if entry.path().is_file() && !files.iter().any(|(written, _)| *written == path) {
+                fs::remove_file(entry.path())?;
+            }
+        }
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ pub mod download;
 mod files;
 pub mod locations;
 mod settings;
+pub mod trial;
 
 use std::io;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ use crate::snapshot::{Snapshot, SnapshotCell};
 use client::{Client, CopyChange, Input, Output, RoundReport};
 use download::{Answer, Fetch};
 
-pub use settings::{Federations, Settings};
+pub use settings::{Contents, Federations, Settings};
 
 /// Time for a connection to a registry (§3.3).
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -85,12 +86,18 @@ impl ConfigurationClient {
             Box::new(verify_directory),
             u64::from_le_bytes(seed),
         );
+        let client = client.expecting(settings.contents).in_version(settings.version);
         Self { client, settings, fetcher, cell, clock, status: watch::Sender::default() }
     }
 
     /// How it is doing.
     pub fn status(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
+    }
+
+    /// The files of the configuration as it is known now, expired or not.
+    pub fn copy(&self) -> &LocalCopy {
+        self.client.copy()
     }
 
     /// Puts the local copy in force, if it holds anything of the own instance. Says whether its
@@ -159,7 +166,7 @@ impl ConfigurationClient {
                 tokio::time::sleep(time.since(self.clock.now())).await;
                 Input::Woken
             }
-            Output::Fetch(fetch) => Input::Answered(self.fetch(fetch).await),
+            Output::Fetch(wanted) => Input::Answered(fetch(&self.fetcher, wanted).await),
             Output::Adopt(adoption) => {
                 if let Some(configuration) = adoption.configuration {
                     self.put_in_force(configuration);
@@ -194,32 +201,10 @@ impl ConfigurationClient {
         }
     }
 
-    async fn fetch(&self, fetch: Fetch) -> Answer {
-        let mut url = fetch.url;
-        for _ in 0..=REDIRECTS {
-            let answer = match self.fetcher.get(&url, None, fetch.limit).await {
-                Ok(answer) => answer,
-                Err(error) => return Answer::Failed(chain(&error)),
-            };
-            // Redirects are followed within the scheme only, as old clients do (§3.3).
-            let next = answer
-                .headers
-                .get(http::header::LOCATION)
-                .filter(|_| matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308))
-                .and_then(|location| download::resolved(&url, location.to_str().ok()?))
-                .filter(|next| next.split(':').next() == url.split(':').next());
-            match next {
-                Some(next) => url = next,
-                None => return Answer::Got { status: answer.status.as_u16(), body: answer.body },
-            }
-        }
-        Answer::Failed("too many redirects".to_owned())
-    }
-
     fn ended(&self, report: RoundReport) -> Result<(), RefreshError> {
         let own = &self.settings.anchor.instance;
         for (instance, error) in &report.failures {
-            tracing::warn!(instance, error = %chain(error), "configuration not taken");
+            tracing::warn!(instance, code = error.code(), error = %chain(error), "configuration not taken");
         }
         let missed_own = report.missed.contains(own);
         let reason = || {
@@ -264,6 +249,28 @@ pub fn verify_directory(
     let Ok(certificate) = Certificate::from_der(Bytes::copy_from_slice(certificate)) else { return false };
     let with = |form| verify(certificate.public_key(), algorithm, signed, value, form);
     with(SignatureForm::Der) || (algorithm.scheme == SignatureScheme::Ecdsa && with(SignatureForm::Raw))
+}
+
+/// Makes one request. Redirects are followed within the scheme only, as old clients do (§3.3).
+async fn fetch(fetcher: &Fetcher, wanted: Fetch) -> Answer {
+    let mut url = wanted.url;
+    for _ in 0..=REDIRECTS {
+        let answer = match fetcher.get(&url, None, wanted.limit).await {
+            Ok(answer) => answer,
+            Err(error) => return Answer::Failed(chain(&error)),
+        };
+        let next = answer
+            .headers
+            .get(http::header::LOCATION)
+            .filter(|_| matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308))
+            .and_then(|location| download::resolved(&url, location.to_str().ok()?))
+            .filter(|next| next.split(':').next() == url.split(':').next());
+        match next {
+            Some(next) => url = next,
+            None => return Answer::Got { status: answer.status.as_u16(), body: answer.body },
+        }
+    }
+    Answer::Failed("too many redirects".to_owned())
 }
 
 /// An error with its sources in one line.

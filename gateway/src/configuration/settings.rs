@@ -16,6 +16,36 @@ pub struct Settings {
     pub refresh: Duration,
     /// Which federated instances are known here.
     pub federations: Federations,
+    /// What the anchor must lead to.
+    pub contents: Contents,
+    /// The version to ask for; none: the newest that there is (§5.3).
+    pub version: Option<u8>,
+}
+
+impl Settings {
+    /// The usual settings: an internal configuration every 60 s, no federated instance.
+    pub fn new(anchor: Anchor, folder: PathBuf) -> Self {
+        Self {
+            anchor,
+            folder,
+            refresh: Duration::from_secs(60),
+            federations: Federations::None,
+            contents: Contents::Internal,
+            version: None,
+        }
+    }
+}
+
+/// What an anchor leads to (§2.3).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Contents {
+    /// The configuration for servers of the instance: shared and private parameters.
+    #[default]
+    Internal,
+    /// The configuration for other instances: shared parameters, and private ones never.
+    External,
+    /// Either of the two.
+    Either,
 }
 
 /// Which of the instances that the own registry trusts are known here (§12.2).

@@ -103,7 +103,11 @@ pub(super) fn verification_configuration(node: &Node) -> Response<Outgoing> {
     let write = || {
         for instance in instances {
             let folder = form_encoded(&instance.identifier);
-            let parameters = shared::write(&instance.shared, instance.version).map_err(io::Error::other)?;
+            // The registry's own bytes: whoever gets them can compare them with what it published.
+            let parameters = match &instance.shared_file {
+                Some(file) => file.clone(),
+                None => shared::write(&instance.shared, instance.version).map_err(io::Error::other)?.into(),
+            };
             add(&format!("{folder}/shared-params.xml"), &parameters)?;
             let metadata = format!("{{\"configurationVersion\":\"{}\"}}", instance.version);
             add(&format!("{folder}/shared-params.xml.metadata"), metadata.as_bytes())?;

@@ -57,6 +57,9 @@ pub enum ConfigurationError {
         /// What stands there.
         found: String,
     },
+    /// Private parameters behind an anchor for other instances.
+    #[error("there are private parameters, so this is no configuration for other instances")]
+    NotExternal,
     /// A part may not stand in this configuration, or is missing in it.
     #[error("{0}")]
     Parts(&'static str),
@@ -96,6 +99,7 @@ impl ConfigurationError {
             | Self::Unwritable(_) => "malformed_global_conf",
             Self::PartDigest(_) => "global_conf_part_downloaded_file_integrity_failure",
             Self::Instance { .. } => "global_conf_part_invalid_instance_identifier",
+            Self::NotExternal => "conf_verification.anchor_not_for_external_source",
             Self::OptionalPart(_) => "malformed_optional_parts_conf",
         }
     }

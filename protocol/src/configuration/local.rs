@@ -260,7 +260,9 @@ impl LocalCopy {
                 Purpose::Evidence => shared::parse_for_evidence(bytes, version)?,
             };
             check_instance(identifier, &parameters.instance)?;
-            Ok(Instance::new(parameters, version, expiry(&metadata, purpose)))
+            let mut instance = Instance::new(parameters, version, expiry(&metadata, purpose));
+            instance.shared_file = Some(bytes.clone());
+            Ok(instance)
         });
         let mut instance = match read {
             Ok(instance) => instance,

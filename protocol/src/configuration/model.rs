@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use bytes::Bytes;
+
 use crate::configuration::anchor::Anchor;
 use crate::digest::{Digest, DigestAlgorithm};
 use crate::id::{ClientId, GlobalGroupId, MemberId, SecurityServerId};
@@ -29,6 +31,8 @@ pub struct Instance {
     pub identifier: String,
     /// The shared parameters.
     pub shared: SharedParameters,
+    /// The file that they were read from, byte for byte; none if they were never a file.
+    pub shared_file: Option<Bytes>,
     /// The private parameters; only of the own instance.
     pub private: Option<PrivateParameters>,
     /// The node classes and their policy, when the registry publishes them.
@@ -275,6 +279,7 @@ impl Instance {
         Self {
             identifier: shared.instance.clone(),
             shared,
+            shared_file: None,
             private: None,
             node_classes: None,
             verify_next_update: true,

@@ -82,10 +82,9 @@ pub(crate) fn configuration_client(
     clock: Clock,
 ) -> ConfigurationClient {
     let settings = configuration::Settings {
-        anchor,
-        folder,
         refresh: config.configuration.refresh,
         federations: config.configuration.federations.clone(),
+        ..configuration::Settings::new(anchor, folder)
     };
     let fetcher = Fetcher::new(configuration::CONNECT_TIMEOUT, configuration::READ_TIMEOUT);
     ConfigurationClient::new(settings, fetcher, snapshot, clock)

@@ -55,7 +55,7 @@ fn directory_content(data: &[u8]) {
     };
     let Ok(signed) = SignedDirectory::parse(&document) else { return };
     let Ok(directory) = signed.verify(&[b"certificate".to_vec()], &|_, _, _, _| true, NOW) else { return };
-    let _ = directory.stamp();
+    let _ = directory.stamp("DEV");
     for part in &directory.parts {
         let _ = (part.local_name(), directory.check_part(part, data));
     }

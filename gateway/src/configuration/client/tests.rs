@@ -30,6 +30,7 @@ fn value(certificate: &[u8], signed: &[u8]) -> Vec<u8> {
 #[derive(Clone, Default)]
 struct Web(BTreeMap<String, (u16, Vec<u8>)>);
 
+#[derive(Clone)]
 struct Registry<'a> {
     instance: &'a str,
     host: &'a str,
@@ -42,6 +43,8 @@ struct Registry<'a> {
     expires: UtcTime,
     federated: Vec<Anchor>,
     extra: Vec<(&'static str, Vec<u8>)>,
+    /// Shared parameters of another instance, as a configuration proxy has them.
+    along: Option<(&'a str, Vec<u8>)>,
 }
 
 impl Default for Registry<'_> {
@@ -57,6 +60,7 @@ impl Default for Registry<'_> {
             expires: at(600),
             federated: Vec::new(),
             extra: Vec::new(),
+            along: None,
         }
     }
 }
@@ -104,6 +108,17 @@ impl Registry<'_> {
                 digest: DigestAlgorithm::Sha512.digest(&bytes),
             });
             web.0.insert(format!("http://{}{location}", self.host), (200, bytes));
+        }
+        if let Some((instance, bytes)) = &self.along {
+            let location = format!("/P/{:020}/{instance}/shared-params.xml", self.stamp);
+            parts.push(Part {
+                content_identifier: Some("SHARED-PARAMETERS".to_owned()),
+                instance: Some((*instance).to_owned()),
+                location: location.clone(),
+                file_name: None,
+                digest: DigestAlgorithm::Sha512.digest(bytes),
+            });
+            web.0.insert(format!("http://{}{location}", self.host), (200, bytes.clone()));
         }
         let signed = content(self.expires, self.version, &parts, "inner");
         let certificate = self.key.as_bytes();
@@ -370,4 +385,79 @@ fn federated_instances_come_expire_and_go() {
     let outcome = round(&mut client, &web, at(0));
     assert!(outcome.asked.iter().all(|url| !url.contains("cs2")));
     assert!(client.configuration().instance("J").is_none());
+}
+
+#[test]
+fn an_anchor_leads_to_what_is_expected() {
+    let internal = Registry::default();
+    let external = Registry { folder: "externalconf", ..Registry::default() };
+    for (registry, contents, expected) in [
+        (&internal, Contents::Internal, None),
+        (&internal, Contents::Either, None),
+        (&internal, Contents::External, Some(ConfigurationError::NotExternal)),
+        (&external, Contents::External, None),
+        (&external, Contents::Either, None),
+        (
+            &external,
+            Contents::Internal,
+            Some(ConfigurationError::Parts("the directory has no private parameters")),
+        ),
+    ] {
+        let mut client = client(registry.anchor()).expecting(contents);
+        let outcome = round(&mut client, &registry.web(), at(0));
+        assert_eq!(refused(&outcome), expected.as_ref(), "{} {contents:?}", registry.folder);
+        assert_eq!(client.configuration().own().is_some(), expected.is_none());
+        let origin = expected.is_none().then(|| format!("http://cs/{}?version=6", registry.folder));
+        assert_eq!(client.origin().map(str::to_owned), origin);
+    }
+}
+
+#[test]
+fn a_demanded_version_is_asked_for_at_once() {
+    let mut web = Registry::default().web();
+    Registry { version: 3, ..Registry::default() }.publish(&mut web);
+    let mut client = client(Registry::default().anchor()).in_version(Some(3));
+    let outcome = round(&mut client, &web, at(0));
+    assert!(outcome.asked.iter().all(|url| url.contains("version=3") || url.contains("/V3/")));
+    assert_eq!(client.configuration().own().map(|own| own.version), Some(3));
+}
+
+/// The partner's registry is out of reach, and the proxy that serves the own instance has it too.
+#[test]
+fn a_proxy_serves_partners_along() {
+    let away = Registry {
+        instance: "J",
+        host: "cs2",
+        folder: "externalconf",
+        key: "j1",
+        listed: &["j1"],
+        ..Registry::default()
+    };
+    let file = away.web().0["http://cs2/V6/00000000000000000001/shared-params.xml"].1.clone();
+    let proxy = |named: bool| Registry {
+        federated: if named { vec![away.anchor()] } else { Vec::new() },
+        along: Some(("J", file.clone())),
+        ..Registry::default()
+    };
+    let mut known = client(proxy(true).anchor());
+    let outcome = round(&mut known, &proxy(true).web(), at(0));
+    assert_eq!((outcome.adopted, outcome.report.missed.len()), (2, 0));
+    assert_eq!(known.configuration().instance("J").map(|one| one.expires()), Some(at(600)));
+
+    // The place is known now, and nothing but the date is new.
+    let outcome = round(&mut known, &Registry { expires: at(660), ..proxy(true) }.web(), at(60));
+    assert_eq!((outcome.asked.len(), outcome.renewed), (2, 2));
+    assert_eq!(known.configuration().instance("J").map(|one| one.expires()), Some(at(660)));
+
+    // Its own registry, once it can be reached, is no older for having another clock.
+    let mut web = Registry { expires: at(720), federated: vec![away.anchor()], ..Registry::default() }.web();
+    Registry { stamp: 0, expires: at(720), ..away.clone() }.publish(&mut web);
+    let outcome = round(&mut known, &web, at(120));
+    assert_eq!(outcome.report.missed.len(), 0, "{:?}", outcome.report.failures);
+    assert_eq!(known.configuration().instance("J").map(|one| one.expires()), Some(at(720)));
+
+    // Whom the own instance does not name is nobody, whatever else the proxy serves.
+    let mut known = client(proxy(false).anchor());
+    round(&mut known, &proxy(false).web(), at(0));
+    assert!(known.configuration().own().is_some() && known.configuration().instance("J").is_none());
 }

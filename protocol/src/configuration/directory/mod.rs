@@ -70,11 +70,10 @@ impl Directory {
             .find(|part| part.is(content_identifier) && part.instance.as_deref() == Some(instance))
     }
 
-    /// When it was made, as far as the locations of its parts tell: their newest stamp (§4.1). Stamps
-    /// mean nothing to clients but this, that a later one of the same length is the later one.
-    pub fn stamp(&self) -> Option<&str> {
-        let stamps = self.parts.iter().flat_map(|part| part.location.split('/'));
-        stamps.filter(|text| is_stamp(text)).max_by_key(|text| (text.len(), *text))
+    /// When the parts about an instance were made, as far as their locations tell.
+    pub fn stamp(&self, instance: &str) -> Option<Stamp<'_>> {
+        let parts = self.parts.iter().filter(|part| part.is_about(instance));
+        Stamp::newest(parts.map(|part| part.location.as_str()))
     }
 
     /// Checks the bytes of a part: its digest and, for parameters, the schema of the version and the
@@ -103,7 +102,44 @@ impl Directory {
     }
 }
 
+/// The time at which a registry made a part, as its location tells (§4.1). Stamps mean nothing to
+/// clients but this: of two with the same place and length the greater is the later one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Stamp<'a> {
+    place: &'a str,
+    digits: &'a str,
+}
+
+impl<'a> Stamp<'a> {
+    /// The newest stamp among locations.
+    pub fn newest(locations: impl Iterator<Item = &'a str>) -> Option<Self> {
+        locations.filter_map(Self::of).max_by_key(|stamp| (stamp.digits.len(), stamp.digits))
+    }
+
+    /// The stamp of a location: its longest element of nothing but digits.
+    fn of(location: &'a str) -> Option<Self> {
+        let is_stamp = |text: &&str| {
+            (13..=30).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        let digits = location.split('/').filter(is_stamp).max_by_key(|text| text.len())?;
+        let at = (digits.as_ptr() as usize).saturating_sub(location.as_ptr() as usize);
+        Some(Self { place: location.get(..at)?, digits })
+    }
+
+    /// Whether this one is earlier than another; none if the two cannot be compared, since they were
+    /// made by different clocks.
+    pub fn is_before(&self, other: &Self) -> Option<bool> {
+        (self.place == other.place && self.digits.len() == other.digits.len())
+            .then(|| self.digits < other.digits)
+    }
+}
+
 impl Part {
+    /// Whether it is about this instance, or does not say about which.
+    pub fn is_about(&self, instance: &str) -> bool {
+        self.instance.as_deref().is_none_or(|about| about == instance)
+    }
+
     /// Whether this is the part with this content identifier.
     pub fn is(&self, content_identifier: &str) -> bool {
         self.content_identifier.as_deref() == Some(content_identifier)
@@ -148,11 +184,6 @@ impl Part {
             Err(ConfigurationError::PartDigest(name.chars().take(200).collect()))
         }
     }
-}
-
-/// Whether a path element looks like a stamp of a registry or of a configuration proxy.
-pub fn is_stamp(text: &str) -> bool {
-    (13..=30).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Verifies a signature over configuration: certificate in DER, algorithm, signed octets, value. RSA

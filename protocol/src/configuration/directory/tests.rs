@@ -48,7 +48,7 @@ fn what_is_written_reads_the_same() {
     let directory = Directory { expires: now(), version: 3, parts };
     let document = sign(&content(now(), 3, &directory.parts, "inner"));
     assert_eq!(verify(&document), Ok(directory.clone()));
-    assert_eq!(directory.stamp(), Some("20261124030558987227000"));
+    assert_eq!(directory.stamp("I"), Stamp::newest(["/V6/20261124030558987227000/x"].into_iter()));
     assert!(directory.part(SHARED_PARAMETERS, "I").is_some());
     assert!(directory.part(SHARED_PARAMETERS, "J").is_none());
     let names: Vec<_> = directory.parts.iter().map(|part| part.local_name().expect("plain")).collect();
@@ -139,4 +139,20 @@ proptest! {
         }
         let _ = verify(&document);
     }
+}
+
+#[test]
+fn stamps_of_one_clock_are_compared() {
+    let stamp = |location: &'static str| Stamp::newest(std::iter::once(location));
+    for (one, other, before) in [
+        ("/V6/20261124030558987226000/s.xml", "/V6/20261124030558987227000/p.xml", Some(true)),
+        ("/V6/20261124030558987227000/s.xml", "/V6/20261124030558987227000/p.xml", Some(false)),
+        ("/V6/20261124030558987226000/s.xml", "/V5/20261124030558987227000/s.xml", None),
+        ("/P/1732417558987/DEV/V6/20261124030558987226000/s.xml", "/V6/20261124030558987227000/s.xml", None),
+        ("/V6/1732417558987/s.xml", "/V6/20261124030558987227000/s.xml", None),
+    ] {
+        let got = stamp(one).zip(stamp(other)).and_then(|(one, other)| one.is_before(&other));
+        assert_eq!(got, before, "{one} {other}");
+    }
+    assert_eq!(stamp("/V6/shared-params.xml"), None);
 }
