@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, call, doctor, logs, roles, up, verify};
+use crate::{bench, call, configuration, doctor, logs, roles, up, verify};
 
 /// Causeway: a federated data-exchange gateway.
 #[derive(Debug, Parser)]
@@ -27,6 +27,7 @@ enum Command {
     Call(call::CallArgs),
     Verify(verify::VerifyArgs),
     Log(logs::LogArgs),
+    Configuration(configuration::ConfigurationArgs),
     Doctor(doctor::DoctorArgs),
     Bench(bench::BenchArgs),
     /// Runs the pilot authority: certificates, OCSP responses, time-stamps.
@@ -83,6 +84,7 @@ pub fn main() -> ExitCode {
             Command::Call(arguments) => call::run(arguments).await,
             Command::Verify(arguments) => verify::run(arguments),
             Command::Log(arguments) => logs::run(arguments),
+            Command::Configuration(arguments) => configuration::run(arguments).await,
             Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Bench(arguments) => bench::run(arguments).await,
             Command::Ca(role) => roles::ca(&role.config, role.end_with_parent).await,

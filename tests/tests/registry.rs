@@ -434,10 +434,8 @@ async fn our_own_client_follows_a_registry() {
     let cell = Arc::new(SnapshotCell::new());
     let client = || {
         let fetcher = Fetcher::new(Duration::from_secs(5), Duration::from_secs(5));
-        let settings = Settings {
-            refresh: Duration::from_secs(1),
-            ..Settings::new(anchor.clone(), place.path("copy"))
-        };
+        let settings =
+            Settings { refresh: Duration::from_secs(1), ..Settings::new(anchor.clone(), place.path("copy")) };
         ConfigurationClient::new(settings, fetcher, Arc::clone(&cell), Clock::system())
     };
     let mut running_client = client();

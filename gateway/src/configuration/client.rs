@@ -11,7 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use protocol::configuration::directory::SHARED_PARAMETERS;
 use protocol::configuration::local::folder_of;
-use protocol::configuration::{Anchor, Directory, ConfigurationError, GlobalConfiguration, LocalCopy, Purpose};
+use protocol::configuration::{
+    Anchor, ConfigurationError, Directory, GlobalConfiguration, LocalCopy, Purpose,
+};
 use protocol::signature::SignatureAlgorithm;
 use protocol::time::UtcTime;
 

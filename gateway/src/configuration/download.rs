@@ -338,10 +338,11 @@ impl Download {
 /// Parts of other instances, which a configuration proxy lists too, are passed over: each instance is
 /// believed by its own anchor only.
 fn is_wanted(wanted: Wanted, instance: &str, part: &Part) -> bool {
-    part.is_about(instance) && match wanted {
-        Wanted::Internal | Wanted::External | Wanted::Either => true,
-        Wanted::Shared => part.is(SHARED_PARAMETERS) || part.is(node_classes::CONTENT_IDENTIFIER),
-    }
+    part.is_about(instance)
+        && match wanted {
+            Wanted::Internal | Wanted::External | Wanted::Either => true,
+            Wanted::Shared => part.is(SHARED_PARAMETERS) || part.is(node_classes::CONTENT_IDENTIFIER),
+        }
 }
 
 fn metadata(

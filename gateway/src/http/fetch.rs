@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::body::{CollectError, collect};
+use super::trust::HttpsTrust;
 
 /// Why nothing was fetched.
 #[derive(Debug, thiserror::Error)]
@@ -57,18 +58,12 @@ pub struct Fetcher {
 impl Fetcher {
     /// A fetcher that trusts the platform's certificate store for HTTPS.
     pub fn new(connect: Duration, read: Duration) -> Self {
-        let mut roots = rustls::RootCertStore::empty();
-        for certificate in rustls_native_certs::load_native_certs().certs {
-            // Unreadable roots of the platform are of no use and no harm.
-            let _ = roots.add(certificate);
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("ring supports the default versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Self { tls: Arc::new(tls), connect, read }
+        Self::trusting(connect, read, &HttpsTrust::default())
+    }
+
+    /// A fetcher that demands of HTTPS servers what it is told.
+    pub fn trusting(connect: Duration, read: Duration, trust: &HttpsTrust) -> Self {
+        Self { tls: trust.client(), connect, read }
     }
 
     /// GETs a URL; at most `limit` bytes of body.

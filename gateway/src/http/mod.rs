@@ -3,7 +3,9 @@
 pub mod body;
 pub mod fetch;
 pub mod server;
+pub mod trust;
 
 pub use body::{Aborted, Outgoing, collect};
 pub use fetch::{FetchError, Fetcher};
 pub use server::{Service, bind, serve};
+pub use trust::HttpsTrust;

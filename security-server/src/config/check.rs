@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use gateway::configuration::Federations;
+use gateway::http::HttpsTrust;
 use protocol::id::{MemberId, SecurityServerId};
 use serde::de::DeserializeOwned;
 
@@ -53,6 +54,7 @@ pub(super) fn check(text: &str, file: &Path, problems: &mut Problems) -> Option<
             problems,
         ),
         federations: Federations::from_list(&configuration.federations.join(",")),
+        https: https(&configuration, folder, problems),
     };
     let failure = message_log.acceptable_timestamp_failure_seconds;
     let message_log = MessageLogSettings {
@@ -105,6 +107,19 @@ pub(super) fn check(text: &str, file: &Path, problems: &mut Problems) -> Option<
         message_log,
         clients,
     })
+}
+
+fn https(configuration: &written::Configuration, folder: &Path, problems: &mut Problems) -> HttpsTrust {
+    let roots = configuration.https_roots.iter().filter_map(|file| {
+        let key = format!("[configuration] https-roots {}", file.display());
+        problems.take(&key, HttpsTrust::read_roots(&folder.join(file)))
+    });
+    HttpsTrust {
+        roots: roots.flatten().collect(),
+        platform: true,
+        check_certificate: configuration.https_check_certificate,
+        check_name: configuration.https_check_name,
+    }
 }
 
 fn required<T: DeserializeOwned>(table: &mut toml::Table, name: &str, problems: &mut Problems) -> Option<T> {

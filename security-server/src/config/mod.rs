@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gateway::configuration::Federations;
+use gateway::http::HttpsTrust;
 use protocol::id::SecurityServerId;
 
 pub use pin::{Pin, PinError, PinSource};
@@ -74,6 +75,8 @@ pub struct ConfigurationSettings {
     pub refresh: Duration,
     /// Which other instances are known here, of those that the own registry trusts.
     pub federations: Federations,
+    /// What is demanded of registries over HTTPS.
+    pub https: HttpsTrust,
 }
 
 /// Limits and times of the data plane.

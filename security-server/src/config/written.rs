@@ -85,11 +85,25 @@ pub struct Configuration {
     /// with; `["all"]`: all of them. Default: none. The registries of these instances decide who their
     /// members are and which certification authorities speak for them.
     pub federations: Vec<String>,
+    /// PEM files with certificates that are believed for HTTPS to registries, besides the platform's
+    /// authorities: of an authority, or of a registry itself. Default: none. Without HTTPS the
+    /// configuration comes over HTTP; its integrity never depends on either.
+    pub https_roots: Vec<PathBuf>,
+    /// Whether the certificate of a registry is checked for HTTPS. Default true.
+    pub https_check_certificate: bool,
+    /// Whether that certificate must name the registry's host. Default true.
+    pub https_check_name: bool,
 }
 
 impl Default for Configuration {
     fn default() -> Self {
-        Self { refresh_seconds: 60, federations: Vec::new() }
+        Self {
+            refresh_seconds: 60,
+            federations: Vec::new(),
+            https_roots: Vec::new(),
+            https_check_certificate: true,
+            https_check_name: true,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use gateway::snapshot::{Snapshot, SnapshotCell};
 use protocol::configuration::{Anchor, Purpose};
 use protocol::time::UtcTime;
 
-use super::{Finding, Verdict, network};
+use super::{Finding, PATIENCE, Verdict, network};
 use crate::config::Config;
 use crate::node::{StartError, configuration_client, member, open_token, read_anchor};
 
@@ -33,7 +33,7 @@ pub(super) async fn examine(
 ) -> Option<Arc<Snapshot>> {
     let token = token(config, findings);
     let anchor = anchor(config, findings);
-    let snapshot = configuration(config, anchor, clock, fetcher, findings).await;
+    let snapshot = configuration(config, anchor, clock, findings).await;
     match (&token, &snapshot) {
         (Some(token), Some(snapshot)) => {
             certificates(config, token, snapshot, clock, fetcher, findings).await;
@@ -89,15 +89,15 @@ async fn configuration(
     config: &Config,
     anchor: Option<Anchor>,
     clock: Clock,
-    fetcher: &Fetcher,
     findings: &mut Vec<Finding>,
 ) -> Option<Arc<Snapshot>> {
     let Some(anchor) = anchor else {
         findings.push(Finding::unknown("registry", "without an anchor it is not known which"));
         return None;
     };
+    let fetcher = Fetcher::trusting(PATIENCE, PATIENCE, &config.configuration.https);
     for source in &anchor.sources {
-        findings.extend(network::service("registry", &source.download_url, clock, fetcher).await);
+        findings.extend(network::service("registry", &source.download_url, clock, &fetcher).await);
     }
     let downloaded = match tempfile::tempdir() {
         Ok(folder) => download(config, anchor.clone(), folder.path(), clock, findings).await,

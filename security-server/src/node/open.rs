@@ -86,7 +86,8 @@ pub(crate) fn configuration_client(
         federations: config.configuration.federations.clone(),
         ..configuration::Settings::new(anchor, folder)
     };
-    let fetcher = Fetcher::new(configuration::CONNECT_TIMEOUT, configuration::READ_TIMEOUT);
+    let (connect, read) = (configuration::CONNECT_TIMEOUT, configuration::READ_TIMEOUT);
+    let fetcher = Fetcher::trusting(connect, read, &config.configuration.https);
     ConfigurationClient::new(settings, fetcher, snapshot, clock)
 }
 

@@ -118,9 +118,8 @@ impl<'a> Stamp<'a> {
 
     /// The stamp of a location: its longest element of nothing but digits.
     fn of(location: &'a str) -> Option<Self> {
-        let is_stamp = |text: &&str| {
-            (13..=30).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
-        };
+        let is_stamp =
+            |text: &&str| (13..=30).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
         let digits = location.split('/').filter(is_stamp).max_by_key(|text| text.len())?;
         let at = (digits.as_ptr() as usize).saturating_sub(location.as_ptr() as usize);
         Some(Self { place: location.get(..at)?, digits })
