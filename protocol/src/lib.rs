@@ -6,6 +6,7 @@
 //! come in as arguments. It follows the specifications of X-Road 7.8; `docs/divergences.md` lists
 //! where it is stricter.
 
+pub mod archive;
 pub mod configuration;
 pub mod container;
 pub mod digest;

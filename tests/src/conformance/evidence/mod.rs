@@ -1,6 +1,7 @@
 //! Signatures, hash chains, time-stamps and containers (`vectors/xroad/evidence`, `messages/hashchain`
 //! and the containers of `live`).
 
+mod archives;
 mod chains;
 mod containers;
 mod signatures;
@@ -19,7 +20,7 @@ use protocol::fault::Fault;
 use protocol::id::{ClientId, MemberId};
 use protocol::time::UtcTime;
 
-use super::{Case, Cases, Skipped};
+use super::{Case, Cases};
 
 /// Every stated verdict about evidence.
 pub fn cases(vectors: &Path) -> Cases {
@@ -30,12 +31,7 @@ pub fn cases(vectors: &Path) -> Cases {
     all.cases.extend(stamps::cases(&folder));
     all.cases.extend(chains::cases(&folder));
     all.cases.extend(worked::cases(&folder));
-    for name in ["message-archive-0.zip", "mlog-WITH_LINKINGINFO.zip", "mlog-WITH_INVALID_LINKINGINFO.zip"] {
-        all.skipped.push(Skipped {
-            name: format!("evidence/archive/{name}"),
-            reason: "not in scope yet: archives come with issue Wire".to_owned(),
-        });
-    }
+    all.cases.extend(archives::cases(&folder));
     all
 }
 
