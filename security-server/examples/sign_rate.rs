@@ -116,6 +116,11 @@ fn signer(
     let snapshot = Arc::new(SnapshotCell::new());
     snapshot.store(Arc::new(Snapshot::new(Arc::new(configuration))));
     let signer = BatchSigner::new(snapshot, Arc::new(Fixed(OcspResponse::parse(response)?)), clock);
-    signer.set_keys(vec![SigningKey { key: Arc::new(key), certificate, member: member.clone() }])?;
+    signer.set_keys(vec![SigningKey {
+        algorithm: key.default_algorithm(),
+        key: Arc::new(key),
+        certificate,
+        member: member.clone(),
+    }])?;
     Ok(signer)
 }

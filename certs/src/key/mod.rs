@@ -4,6 +4,8 @@
 //! knows every pair of curve and digest that peers use. Verifying is in `verify`, the DER names of
 //! algorithms in `identifier`, and the two written forms of an ECDSA signature in `ecdsa`.
 
+mod agreement;
+mod choice;
 mod ecdsa;
 mod identifier;
 mod verify;
@@ -18,6 +20,8 @@ use protocol::signature::{SignatureAlgorithm, SignatureScheme};
 use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 use zeroize::Zeroizing;
 
+pub use agreement::P521Agreement;
+pub use choice::{AlgorithmChoice, RsaScheme};
 pub use identifier::{
     algorithm_identifier, algorithm_of_identifier, digest_identifier, digest_of_identifier,
 };

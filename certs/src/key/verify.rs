@@ -78,6 +78,14 @@ impl<'a> VerifyingKey<'a> {
         Some(Self { kind, bits: info.subject_public_key.as_bytes()? })
     }
 
+    /// The kind of the key if it is on a curve. RSA keys have more sizes than there are kinds.
+    pub fn curve(self) -> Option<KeyKind> {
+        match self.kind {
+            PublicKind::Curve(kind) => Some(kind),
+            PublicKind::Rsa => None,
+        }
+    }
+
     /// Whether `signature` is one over `octets` by this key; see [`verify`].
     pub fn verify(
         self,

@@ -6,7 +6,7 @@ use arc_swap::ArcSwapOption;
 use certs::certificate::Certificate;
 use rustls::client::Resumption;
 
-use super::{Identity, IdentityError, peer_acceptor, peer_connector};
+use super::{CipherSuites, Identity, IdentityError, peer_acceptor, peer_connector};
 use crate::snapshot::SnapshotCell;
 
 /// TLS sessions with peers that are remembered for resumption.
@@ -23,13 +23,19 @@ pub(crate) struct PeerTls {
 /// with; sessions of an exchanged identity are not resumed.
 pub struct IdentityCell {
     snapshot: Arc<SnapshotCell>,
+    suites: CipherSuites,
     current: ArcSwapOption<PeerTls>,
 }
 
 impl IdentityCell {
     /// A cell without identity: no message is taken or sent until there is one.
     pub fn new(snapshot: Arc<SnapshotCell>) -> Self {
-        Self { snapshot, current: ArcSwapOption::empty() }
+        Self::with_suites(snapshot, CipherSuites::default())
+    }
+
+    /// The same with the operator's choice of cipher suites.
+    pub fn with_suites(snapshot: Arc<SnapshotCell>, suites: CipherSuites) -> Self {
+        Self { snapshot, suites, current: ArcSwapOption::empty() }
     }
 
     /// Uses this identity from the next connection on.
@@ -41,9 +47,9 @@ impl IdentityCell {
             Certificate::from_der(der.clone()).map_err(|error| IdentityError::Certificate(error.to_string()))
         });
         let chain = chain.collect::<Result<_, _>>()?;
-        let mut acceptor = peer_acceptor(identity, Arc::clone(&self.snapshot));
+        let mut acceptor = peer_acceptor(identity, &self.suites, Arc::clone(&self.snapshot));
         acceptor.session_storage = rustls::server::ServerSessionMemoryCache::new(SESSIONS);
-        let mut connector = peer_connector(identity);
+        let mut connector = peer_connector(identity, &self.suites);
         connector.resumption = Resumption::in_memory_sessions(SESSIONS);
         let tls = PeerTls { acceptor: Arc::new(acceptor), connector: Arc::new(connector), chain };
         self.current.store(Some(Arc::new(tls)));

@@ -6,6 +6,8 @@
 
 mod cell;
 mod identity;
+mod possession;
+mod suites;
 mod verifiers;
 
 use std::sync::Arc;
@@ -16,25 +18,30 @@ use rustls::{ClientConfig, ServerConfig};
 pub use cell::IdentityCell;
 pub(crate) use cell::PeerTls;
 pub use identity::{Identity, IdentityError};
+pub use suites::{CipherSuites, SuiteError};
 pub(crate) use verifiers::Pin;
 use verifiers::{AnyCertificate, RegisteredPeers};
 
 use crate::snapshot::SnapshotCell;
 
-/// The one cryptography provider of all TLS in this crate: ring.
+/// The one cryptography provider of all TLS in this crate: ring, and P-521.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
+    Arc::new(suites::provider())
 }
 
 const VERSIONS: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
 
 /// Accepts security servers on the message port: a client certificate is demanded, and it must be
 /// registered in the global configuration in force at the moment of the handshake.
-pub(crate) fn peer_acceptor(identity: &Identity, snapshot: Arc<SnapshotCell>) -> ServerConfig {
-    let mut config = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(VERSIONS)
-        .expect("ring supports TLS 1.2 and 1.3")
-        .with_client_cert_verifier(Arc::new(RegisteredPeers::new(snapshot)))
+pub(crate) fn peer_acceptor(
+    identity: &Identity,
+    suites: &CipherSuites,
+    snapshot: Arc<SnapshotCell>,
+) -> ServerConfig {
+    let mut config = ServerConfig::builder_with_provider(suites.provider())
+        .with_protocol_versions(&suites.versions())
+        .expect("every version has a suite")
+        .with_client_cert_verifier(Arc::new(RegisteredPeers(snapshot)))
         .with_cert_resolver(identity.server_resolver());
     config.max_fragment_size = None;
     config
@@ -42,12 +49,12 @@ pub(crate) fn peer_acceptor(identity: &Identity, snapshot: Arc<SnapshotCell>) ->
 
 /// Connects to security servers. The handshake proves that the peer has the key of the certificate it
 /// shows; whom that certificate belongs to is decided right after it.
-pub(crate) fn peer_connector(identity: &Identity) -> ClientConfig {
-    ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(VERSIONS)
-        .expect("ring supports TLS 1.2 and 1.3")
+pub(crate) fn peer_connector(identity: &Identity, suites: &CipherSuites) -> ClientConfig {
+    ClientConfig::builder_with_provider(suites.provider())
+        .with_protocol_versions(&suites.versions())
+        .expect("every version has a suite")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate::default()))
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate))
         .with_client_cert_resolver(identity.client_resolver())
 }
 
@@ -56,7 +63,7 @@ pub(crate) fn information_system_acceptor(identity: &Identity) -> ServerConfig {
     ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(VERSIONS)
         .expect("ring supports TLS 1.2 and 1.3")
-        .with_client_cert_verifier(Arc::new(AnyCertificate::default()))
+        .with_client_cert_verifier(Arc::new(AnyCertificate))
         .with_cert_resolver(identity.server_resolver())
 }
 

@@ -6,37 +6,28 @@ use bytes::Bytes;
 use protocol::configuration::CertificateHashes;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
+use super::possession::{self, Version};
 use crate::snapshot::SnapshotCell;
 
 /// Admits clients whose leaf is registered as an authentication certificate (§4.2.3).
 #[derive(Debug)]
-pub(super) struct RegisteredPeers {
-    provider: Arc<CryptoProvider>,
-    snapshot: Arc<SnapshotCell>,
-}
+pub(super) struct RegisteredPeers(pub(super) Arc<SnapshotCell>);
 
 impl RegisteredPeers {
-    pub(super) fn new(snapshot: Arc<SnapshotCell>) -> Self {
-        Self { provider: super::provider(), snapshot }
+    /// Whether the leaf is registered in the configuration in force now.
+    fn admits(&self, leaf: &[u8]) -> bool {
+        let snapshot = self.0.load();
+        snapshot.as_ref().is_some_and(|snapshot| snapshot.server_of(&CertificateHashes::of(leaf)).is_some())
     }
 }
 
 /// Admits whoever has the key of the certificate shown.
 #[derive(Debug)]
-pub(super) struct AnyCertificate {
-    provider: Arc<CryptoProvider>,
-}
-
-impl Default for AnyCertificate {
-    fn default() -> Self {
-        Self { provider: super::provider() }
-    }
-}
+pub(super) struct AnyCertificate;
 
 /// What is demanded of a provider's system (§5.5).
 #[derive(Clone, Debug)]
@@ -49,16 +40,16 @@ pub(crate) enum Pin {
     Nothing,
 }
 
-macro_rules! signatures_by_provider {
-    ($provider:expr) => {
+/// The other end must prove that it has the key of what it shows, whoever it is.
+macro_rules! proof_of_possession {
+    () => {
         fn verify_tls12_signature(
             &self,
             message: &[u8],
             certificate: &CertificateDer<'_>,
             signature: &DigitallySignedStruct,
         ) -> Result<HandshakeSignatureValid, Error> {
-            let algorithms = &$provider(self).signature_verification_algorithms;
-            verify_tls12_signature(message, certificate, signature, algorithms)
+            possession::verify(Version::Tls12, message, certificate, signature)
         }
 
         fn verify_tls13_signature(
@@ -67,12 +58,11 @@ macro_rules! signatures_by_provider {
             certificate: &CertificateDer<'_>,
             signature: &DigitallySignedStruct,
         ) -> Result<HandshakeSignatureValid, Error> {
-            let algorithms = &$provider(self).signature_verification_algorithms;
-            verify_tls13_signature(message, certificate, signature, algorithms)
+            possession::verify(Version::Tls13, message, certificate, signature)
         }
 
         fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-            $provider(self).signature_verification_algorithms.supported_schemes()
+            possession::SCHEMES.to_vec()
         }
     };
 }
@@ -88,18 +78,14 @@ impl ClientCertVerifier for RegisteredPeers {
         _intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let snapshot = self.snapshot.load();
-        let registered = snapshot
-            .as_ref()
-            .is_some_and(|snapshot| snapshot.server_of(&CertificateHashes::of(leaf)).is_some());
-        if registered {
+        if self.admits(leaf) {
             Ok(ClientCertVerified::assertion())
         } else {
             Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
         }
     }
 
-    signatures_by_provider!(|this: &Self| Arc::clone(&this.provider));
+    proof_of_possession!();
 }
 
 impl ClientCertVerifier for AnyCertificate {
@@ -120,7 +106,7 @@ impl ClientCertVerifier for AnyCertificate {
         Ok(ClientCertVerified::assertion())
     }
 
-    signatures_by_provider!(|this: &Self| Arc::clone(&this.provider));
+    proof_of_possession!();
 }
 
 impl ServerCertVerifier for AnyCertificate {
@@ -135,7 +121,7 @@ impl ServerCertVerifier for AnyCertificate {
         Ok(ServerCertVerified::assertion())
     }
 
-    signatures_by_provider!(|this: &Self| Arc::clone(&this.provider));
+    proof_of_possession!();
 }
 
 impl ServerCertVerifier for Pin {
@@ -158,5 +144,5 @@ impl ServerCertVerifier for Pin {
         Ok(ServerCertVerified::assertion())
     }
 
-    signatures_by_provider!(|_: &Self| super::provider());
+    proof_of_possession!();
 }

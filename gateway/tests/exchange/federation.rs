@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use certs::profile::{Profile, RequestFor};
 use gateway::ocsp::{OwnResponses, OwnSettings, PeerResponses, PeerSettings, Relay};
 use gateway::ports::{ConnectionType, LocalClient, LocalService, ServiceTls, ServiceType};
 use gateway::snapshot::{Snapshot, SnapshotCell};
-use gateway::tls::{Identity, IdentityCell};
+use gateway::tls::{CipherSuites, Identity, IdentityCell};
 use gateway::{Clock, Gateway, GatewayParts, RunningGateway, Settings};
 use protocol::configuration::{
     ApprovedCa, CaCertificate, GlobalConfiguration, Instance, Member, NodeClasses, OcspResponder,
@@ -61,7 +62,9 @@ pub(crate) struct Node {
     pub snapshot: Arc<SnapshotCell>,
     pub own_ocsp: Arc<OwnResponses>,
     pub authentication: (Arc<PrivateKey>, Certificate),
+    pub identity: Arc<IdentityCell>,
     pub gateway: Option<RunningGateway>,
+    responses: PathBuf,
     pub internal: Identity,
     stop: watch::Sender<bool>,
 }
@@ -71,11 +74,12 @@ pub(crate) struct Wishes {
     pub settings: fn(&mut Settings),
     pub classes: Option<NodeClasses>,
     pub key: KeyKind,
+    pub suites: CipherSuites,
 }
 
 impl Default for Wishes {
     fn default() -> Self {
-        Self { settings: |_| {}, classes: None, key: KeyKind::P256 }
+        Self { settings: |_| {}, classes: None, key: KeyKind::P256, suites: CipherSuites::default() }
     }
 }
 
@@ -105,6 +109,17 @@ pub(crate) fn issue(
     kind: KeyKind,
 ) -> (PrivateKey, Certificate) {
     let key = PrivateKey::generate(kind).unwrap();
+    let certificate = certify(ca, server, usage, &key);
+    (key, certificate)
+}
+
+/// A certificate of the authority for a key.
+pub(crate) fn certify(
+    ca: &PilotCa,
+    server: &SecurityServerId,
+    usage: CertificateUsage,
+    key: &PrivateKey,
+) -> Certificate {
     let of = RequestFor {
         server,
         member: server.owner(),
@@ -113,18 +128,23 @@ pub(crate) fn issue(
         country: "FI",
     };
     let subject = Profile::Ejbca.subject(usage, &of).unwrap();
-    let request = certs::request::create(&key, &subject, usage).unwrap();
+    let request = certs::request::create(key, &subject, usage).unwrap();
     let purpose = match usage {
         CertificateUsage::Authentication => Purpose::Authentication,
         CertificateUsage::Signing => Purpose::Signing,
     };
-    let certificate = ca.issue(&request, purpose, Clock::system().now()).unwrap();
-    (key, certificate)
+    ca.issue(&request, purpose, Clock::system().now()).unwrap()
 }
 
 pub(crate) fn ocsp_response(ca: &PilotCa, certificate: &Certificate) -> Bytes {
     let request = certs::ocsp::request(certificate, ca.certificate());
     Bytes::from(ca.ocsp_answer(&request, Clock::system().now()))
+}
+
+/// Leaves the response where a node finds it at its start.
+fn keep_response(folder: &Path, ca: &PilotCa, certificate: &Certificate) {
+    let name = format!("{}.ocsp", certificate.hashes().sha1.to_hex());
+    std::fs::write(folder.join(name), ocsp_response(ca, certificate)).unwrap();
 }
 
 /// A self-signed TLS certificate for the side of information systems.
@@ -147,6 +167,7 @@ impl Node {
             issue(ca, &id, CertificateUsage::Authentication, KeyKind::P256);
         let (signing_key, signing) = issue(ca, &id, CertificateUsage::Signing, key);
         let signing = SigningKey {
+            algorithm: signing_key.default_algorithm(),
             key: Arc::new(signing_key),
             response: ocsp_response(ca, &signing),
             certificate: signing,
@@ -161,13 +182,16 @@ impl Node {
         };
         let responses = folder.path().join(format!("ocsp-{ip}"));
         std::fs::create_dir_all(&responses).unwrap();
-        let name = format!("{}.ocsp", authentication.hashes().sha1.to_hex());
-        std::fs::write(responses.join(name), ocsp_response(ca, &authentication)).unwrap();
+        keep_response(&responses, ca, &authentication);
         let snapshot = Arc::new(SnapshotCell::new());
         let fetcher = gateway::http::Fetcher::new(Duration::from_secs(1), Duration::from_secs(1));
         let clock = Clock::system();
-        let own_ocsp =
-            OwnResponses::new(OwnSettings::in_folder(responses), fetcher, Arc::clone(&snapshot), clock);
+        let own_ocsp = OwnResponses::new(
+            OwnSettings::in_folder(responses.clone()),
+            fetcher,
+            Arc::clone(&snapshot),
+            clock,
+        );
         let local = LocalClient {
             id: client.clone(),
             connection_type: ConnectionType::Http,
@@ -189,6 +213,8 @@ impl Node {
             directory: Arc::new(directory),
             log: Arc::new(Log::default()),
             keys: Arc::new(keys),
+            identity: Arc::new(IdentityCell::new(Arc::clone(&snapshot))),
+            responses,
             snapshot,
             own_ocsp: Arc::new(own_ocsp),
             authentication: (Arc::new(authentication_key), authentication),
@@ -202,8 +228,9 @@ impl Node {
     fn start(&mut self, wishes: &Wishes) {
         let (key, certificate) = &self.authentication;
         self.own_ocsp.set_certificates(vec![certificate.clone()]);
-        let identity = IdentityCell::new(Arc::clone(&self.snapshot));
-        identity.store(&Identity::new(vec![certificate.der().clone()], &key.pkcs8()).unwrap()).unwrap();
+        self.identity =
+            Arc::new(IdentityCell::with_suites(Arc::clone(&self.snapshot), wishes.suites.clone()));
+        self.identity.store(&Identity::new(vec![certificate.der().clone()], &key.pkcs8()).unwrap()).unwrap();
         let mut settings = Settings {
             clients_http: Some(self.address(CLIENT_PORT)),
             clients_https: Some(self.address(CLIENT_TLS_PORT)),
@@ -222,7 +249,7 @@ impl Node {
             settings,
             clock: Clock::system(),
             snapshot: Arc::clone(&self.snapshot),
-            identity: Arc::new(identity),
+            identity: Arc::clone(&self.identity),
             internal: Some(self.internal.clone()),
             signer: self.keys.clone(),
             log: self.log.clone(),
@@ -231,6 +258,14 @@ impl Node {
             peer_ocsp: Arc::new(PeerResponses::new(PeerSettings::default())),
         };
         self.gateway = Some(Gateway::start(parts).unwrap());
+    }
+
+    /// Authenticates itself with another key from the next connection on. It must be registered.
+    pub(crate) fn authenticate_with(&self, ca: &PilotCa, key: &PrivateKey, certificate: &Certificate) {
+        keep_response(&self.responses, ca, certificate);
+        self.own_ocsp.set_certificates(vec![certificate.clone()]);
+        let identity = Identity::new(vec![certificate.der().clone()], &key.pkcs8()).unwrap();
+        self.identity.store(&identity).unwrap();
     }
 
     /// Counters of the running gateway.

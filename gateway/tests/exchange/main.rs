@@ -10,6 +10,7 @@ mod choice;
 mod craft;
 mod federation;
 mod interface;
+mod matrix;
 mod parts;
 mod refusals;
 mod requests;

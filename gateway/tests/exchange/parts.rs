@@ -16,7 +16,7 @@ use protocol::digest::{Digest, DigestAlgorithm};
 use protocol::fault::{Fault, code};
 use protocol::hash_chain::signature_batch;
 use protocol::id::{ClientId, GlobalGroupId, MemberId, SecurityServerId, ServiceId};
-use protocol::signature::{SignedReference, SigningEvidence, prepare};
+use protocol::signature::{SignatureAlgorithm, SignedReference, SigningEvidence, prepare};
 use protocol::time::UtcTime;
 
 /// Signs with one key a member, one message at a time.
@@ -31,6 +31,7 @@ pub(crate) struct SigningKey {
     pub key: Arc<PrivateKey>,
     pub certificate: Certificate,
     pub response: Bytes,
+    pub algorithm: SignatureAlgorithm,
 }
 
 impl Keys {
@@ -43,7 +44,7 @@ impl Keys {
 impl Signer for Keys {
     fn sign<'a>(&'a self, member: &'a MemberId, parts: Vec<Digest>) -> BoxFuture<'a, Result<Signed, Fault>> {
         Box::pin(async move {
-            let SigningKey { key, certificate, response } = self.key(member)?;
+            let SigningKey { key, certificate, response, algorithm } = self.key(member)?;
             let mut parts = parts;
             if self.spoils.load(Ordering::Relaxed) {
                 parts[0] = DigestAlgorithm::Sha512.digest(b"something else");
@@ -62,7 +63,6 @@ impl Signer for Keys {
                     SignedReference::HashChainResult(DigestAlgorithm::Sha512.digest(&chain.result))
                 }
             };
-            let algorithm = key.default_algorithm();
             let unsigned =
                 prepare(&evidence, reference, algorithm, UtcTime::from(std::time::SystemTime::now()));
             let value = key.sign(algorithm, unsigned.octets(), SignatureForm::Raw).unwrap();

@@ -5,8 +5,11 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
+use certs::key::{AlgorithmChoice, RsaScheme};
 use gateway::configuration::Federations;
 use gateway::http::HttpsTrust;
+use gateway::tls::CipherSuites;
+use protocol::digest::DigestAlgorithm;
 use protocol::id::{MemberId, SecurityServerId};
 use serde::de::DeserializeOwned;
 
@@ -24,6 +27,7 @@ pub(super) fn check(text: &str, file: &Path, problems: &mut Problems) -> Option<
     // Each part is read by itself, so that one bad part does not hide the problems of the others.
     let server: Option<written::Server> = required(&mut table, "server", problems);
     let token: written::Token = part(&mut table, "token", problems);
+    let signing: written::Signing = part(&mut table, "signing", problems);
     let listen: written::Listen = part(&mut table, "listen", problems);
     let configuration: written::Configuration = part(&mut table, "configuration", problems);
     let data_plane: written::DataPlane = part(&mut table, "data-plane", problems);
@@ -89,6 +93,7 @@ pub(super) fn check(text: &str, file: &Path, problems: &mut Problems) -> Option<
             problems,
         ),
     };
+    let signing = check_signing(&signing, problems);
     let listen = sockets(&listen, problems);
     let data_plane = check_data_plane(&data_plane, folder, problems);
     let server = server?;
@@ -101,6 +106,7 @@ pub(super) fn check(text: &str, file: &Path, problems: &mut Problems) -> Option<
         state_folder: folder.join(server.state),
         anchor: folder.join(server.anchor),
         pin: pin?,
+        signing,
         listen,
         configuration,
         data_plane,
@@ -181,6 +187,27 @@ fn sockets(listen: &written::Listen, problems: &mut Problems) -> Listen {
     sockets
 }
 
+fn check_signing(written: &written::Signing, problems: &mut Problems) -> AlgorithmChoice {
+    let digest = written.digest.as_ref().and_then(|name| {
+        let digest = [DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512]
+            .into_iter()
+            .find(|digest| digest.name() == name);
+        if digest.is_none() {
+            problems.add(format_args!("[signing] digest must be SHA-256, SHA-384 or SHA-512, not {name:?}"));
+        }
+        digest
+    });
+    let rsa = match written.rsa_scheme.as_deref() {
+        None | Some("PKCS1") => RsaScheme::Pkcs1,
+        Some("PSS") => RsaScheme::Pss,
+        Some(other) => {
+            problems.add(format_args!("[signing] rsa-scheme must be PKCS1 or PSS, not {other:?}"));
+            RsaScheme::default()
+        }
+    };
+    AlgorithmChoice { digest, rsa }
+}
+
 fn check_data_plane(written: &written::DataPlane, folder: &Path, problems: &mut Problems) -> DataPlane {
     let mut seconds = |key: &str, value: u64| {
         Duration::from_secs(within(&format!("[data-plane] {key}"), value, 1..=86_400, problems))
@@ -193,6 +220,10 @@ fn check_data_plane(written: &written::DataPlane, folder: &Path, problems: &mut 
     if !(1..=256).contains(&workers) {
         problems.add(format_args!("[data-plane] workers must be 1 to 256, not {workers}"));
     }
+    let suites = written.peer_cipher_suites.as_ref().and_then(|names| {
+        let suites = CipherSuites::from_names(names.iter().map(String::as_str));
+        problems.take("[data-plane] peer-cipher-suites", suites)
+    });
     DataPlane {
         workers,
         spool_folder: written.spool.as_ref().map_or_else(std::env::temp_dir, |spool| folder.join(spool)),
@@ -203,5 +234,6 @@ fn check_data_plane(written: &written::DataPlane, folder: &Path, problems: &mut 
         stop_timeout,
         verify_clients: written.verify_clients,
         peer_ports: (written.peer_messages_port, written.peer_ocsp_port),
+        peer_cipher_suites: suites.unwrap_or_default(),
     }
 }

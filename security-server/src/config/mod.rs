@@ -17,8 +17,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use certs::key::AlgorithmChoice;
 use gateway::configuration::Federations;
 use gateway::http::HttpsTrust;
+use gateway::tls::CipherSuites;
 use protocol::id::SecurityServerId;
 
 pub use pin::{Pin, PinError, PinSource};
@@ -45,6 +47,8 @@ pub struct Config {
     pub listen: Listen,
     /// Global configuration.
     pub configuration: ConfigurationSettings,
+    /// What signatures of messages are made with.
+    pub signing: AlgorithmChoice,
     /// The data plane.
     pub data_plane: DataPlane,
     /// The message log.
@@ -98,6 +102,8 @@ pub struct DataPlane {
     pub verify_clients: bool,
     /// The ports of other servers: messages and OCSP responses.
     pub peer_ports: (u16, u16),
+    /// Cipher suites between security servers.
+    pub peer_cipher_suites: CipherSuites,
 }
 
 /// The message log.

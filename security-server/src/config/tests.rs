@@ -1,6 +1,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 
+use certs::key::{AlgorithmChoice, RsaScheme};
 use gateway::ports::{ConnectionType, ServiceTls, ServiceType};
+use protocol::digest::DigestAlgorithm;
 use protocol::id::ClientId;
 
 use super::*;
@@ -152,6 +154,27 @@ fn refused_services() {
     );
     let allow = r#"allow = [{ client = "CW/GOV/1", path = "/a" }]"#;
     check(&format!(r#"{{ code = "a", {soap}, {allow} }}"#), "a SOAP service has no methods and paths");
+}
+
+#[test]
+fn algorithms_are_the_operators_choice() {
+    let text = |more: &str| format!("{LEAST}\n{more}");
+    let signing = parse(&text("[signing]\ndigest = \"SHA-384\"\nrsa-scheme = \"PSS\"")).unwrap().signing;
+    let expected = AlgorithmChoice { digest: Some(DigestAlgorithm::Sha384), rsa: RsaScheme::Pss };
+    assert_eq!(signing, expected);
+    assert_eq!(parse(LEAST).unwrap().signing, AlgorithmChoice::default());
+    let suites = parse(&text("[data-plane]\npeer-cipher-suites = [\"TLS_AES_256_GCM_SHA384\"]"));
+    assert_eq!(suites.unwrap().data_plane.peer_cipher_suites.to_string(), "TLS_AES_256_GCM_SHA384");
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        let problems = parse(text).unwrap_err();
+        assert!(matches!(&problems[..], [problem] if problem.contains(expected)), "{problems:#?}");
+    }
+    check(&text("[signing]\ndigest = \"SHA-1\""), "[signing] digest must be");
+    check(&text("[signing]\nrsa-scheme = \"raw\""), "[signing] rsa-scheme must be");
+    check(&text("[data-plane]\npeer-cipher-suites = []"), "[data-plane] peer-cipher-suites: there must be");
+    let cbc = "[data-plane]\npeer-cipher-suites = [\"TLS_RSA_WITH_AES_128_CBC_SHA\"]";
+    check(&text(cbc), "TLS_RSA_WITH_AES_128_CBC_SHA is no cipher suite that can be used; there are TLS_AES");
 }
 
 #[test]

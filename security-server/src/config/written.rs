@@ -39,6 +39,18 @@ pub struct Token {
     pub pin_variable: Option<String>,
 }
 
+/// `[signing]`: what signatures of messages are made with. Peers verify all of it; a change takes effect at
+/// the next start.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Signing {
+    /// Digest of signatures: `SHA-256`, `SHA-384` or `SHA-512`. Default: the key decides; SHA-256 for
+    /// P-256, SHA-384 for P-384, SHA-512 for all others.
+    pub digest: Option<String>,
+    /// How RSA keys sign: `PKCS1` (the default; RSASSA-PKCS1-v1_5) or `PSS` (RSASSA-PSS).
+    pub rsa_scheme: Option<String>,
+}
+
 /// `[listen]`: addresses and ports.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -132,6 +144,10 @@ pub struct DataPlane {
     pub peer_messages_port: u16,
     /// Port where other servers give OCSP responses. Default 5577; the same in the whole federation.
     pub peer_ocsp_port: u16,
+    /// Cipher suites for connections between security servers by their IANA names, in the order of
+    /// preference; a version of TLS without a suite is not spoken. Default: all of TLS 1.3, and those of
+    /// TLS 1.2 with authenticated encryption.
+    pub peer_cipher_suites: Option<Vec<String>>,
 }
 
 impl Default for DataPlane {
@@ -146,6 +162,7 @@ impl Default for DataPlane {
             verify_clients: true,
             peer_messages_port: 5500,
             peer_ocsp_port: 5577,
+            peer_cipher_suites: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use certs::certificate::{Certificate, CertificateUsage};
-use certs::key::PrivateKey;
+use certs::key::{AlgorithmChoice, PrivateKey};
 use certs::profile::member_of;
 use certs::token::{CertificateStatus, SoftwareToken};
 use certs::trust::TrustStore;
@@ -41,6 +41,7 @@ pub(crate) struct KeyKeeper {
     pub(crate) ocsp: Arc<OwnResponses>,
     pub(crate) identity: Arc<IdentityCell>,
     pub(crate) signer: Arc<BatchSigner>,
+    pub(crate) algorithms: AlgorithmChoice,
     pub(crate) clock: Clock,
     pub(crate) readiness: watch::Sender<Readiness>,
     pub(crate) in_use: Mutex<InUse>,
@@ -165,6 +166,7 @@ impl KeyKeeper {
                 }
                 match member(&held.certificate, trust, &self.server) {
                     Ok(member) => usable.push(SigningKey {
+                        algorithm: self.algorithms.algorithm(key.key.kind()),
                         key: Arc::clone(&key.key),
                         certificate: held.certificate,
                         member,
@@ -293,6 +295,7 @@ mod tests {
             signer: Arc::new(BatchSigner::new(Arc::clone(&snapshot), ocsp.clone(), clock)),
             snapshot,
             ocsp,
+            algorithms: AlgorithmChoice::default(),
             clock,
             readiness: tell,
             in_use: Mutex::default(),

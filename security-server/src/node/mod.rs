@@ -211,7 +211,10 @@ impl Node {
         let own_ocsp = Arc::new(OwnResponses::new(ocsp_settings, fetcher, Arc::clone(&snapshot), clock));
         let ocsp: Arc<dyn crate::signer::OwnOcsp> = own_ocsp.clone();
         let signer = Arc::new(BatchSigner::new(Arc::clone(&snapshot), ocsp, clock));
-        let identity = Arc::new(IdentityCell::new(Arc::clone(&snapshot)));
+        let identity = Arc::new(IdentityCell::with_suites(
+            Arc::clone(&snapshot),
+            config.data_plane.peer_cipher_suites.clone(),
+        ));
         let keeper = Arc::new(KeyKeeper {
             server: config.server.clone(),
             token: Arc::new(token),
@@ -219,6 +222,7 @@ impl Node {
             ocsp: Arc::clone(&own_ocsp),
             identity: Arc::clone(&identity),
             signer: Arc::clone(&signer),
+            algorithms: config.signing,
             clock,
             readiness,
             in_use: Mutex::default(),

@@ -26,6 +26,7 @@ use gateway::snapshot::SnapshotCell;
 use protocol::digest::Digest;
 use protocol::fault::{Fault, code};
 use protocol::id::MemberId;
+use protocol::signature::SignatureAlgorithm;
 use protocol::time::UtcTime;
 use tokio::sync::oneshot;
 
@@ -42,6 +43,8 @@ pub struct SigningKey {
     pub certificate: Certificate,
     /// The member that the certificate names.
     pub member: MemberId,
+    /// What it signs with; one that fits the key.
+    pub algorithm: SignatureAlgorithm,
 }
 
 /// Where the OCSP responses of own certificates come from.
@@ -97,10 +100,10 @@ impl BatchSigner {
             }
         }
         let mut members: HashMap<MemberId, Vec<Candidate>> = HashMap::new();
-        for SigningKey { key, certificate, member } in keys {
+        for SigningKey { key, certificate, member, algorithm } in keys {
             let worker = match workers.get(certificate.der()) {
                 Some(worker) => Arc::clone(worker),
-                None => Arc::new(Worker::start(key, self.clock)?),
+                None => Arc::new(Worker::start(key, algorithm, self.clock)?),
             };
             workers.insert(certificate.der().clone(), Arc::clone(&worker));
             members.entry(member).or_default().push(Candidate { certificate, worker });

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use certs::certificate::CertificateUsage;
 use certs::key::{SignatureForm, verify};
 use protocol::digest::DigestAlgorithm;
-use protocol::signature::{PartDigests, Parts, Rules, SignatureDocument};
+use protocol::signature::{PartDigests, Parts, Rules, SignatureDocument, SignatureScheme};
 
 use super::*;
 use crate::testkit::{Testkit, enrol_on, member, now};
@@ -53,12 +53,26 @@ fn keys(kit: &Testkit) -> Vec<SigningKey> {
     let keys = kit.token.keys().into_iter().filter(|key| key.usage == CertificateUsage::Signing);
     keys.flat_map(|key| {
         key.certificates.into_iter().map(move |held| SigningKey {
+            algorithm: key.key.default_algorithm(),
             key: Arc::clone(&key.key),
             certificate: held.certificate,
             member: member(),
         })
     })
     .collect()
+}
+
+#[tokio::test]
+async fn the_operators_algorithm_is_used() {
+    let set = set(now());
+    let wanted = SignatureAlgorithm::new(SignatureScheme::Ecdsa, DigestAlgorithm::Sha512);
+    let keys = keys(&set.kit).into_iter().map(|key| SigningKey { algorithm: wanted, ..key });
+    let signer = BatchSigner::new(Arc::clone(&set.signer.snapshot), set.ocsp.clone(), Clock::set_to(now()));
+    signer.set_keys(keys.collect()).unwrap();
+    let signed = signer.sign(&member(), vec![digest("a message")]).await.unwrap();
+    let document = SignatureDocument::parse(signed.document.clone(), Rules::Message).unwrap();
+    assert_eq!(document.algorithm(), wanted);
+    check(&set.kit, &signed, &["a message"]);
 }
 
 fn digest(text: &str) -> Digest {

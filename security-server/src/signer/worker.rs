@@ -9,7 +9,7 @@ use gateway::ports::Signed;
 use protocol::digest::{Digest, DigestAlgorithm};
 use protocol::fault::{Fault, code};
 use protocol::hash_chain;
-use protocol::signature::{SignedReference, SigningEvidence, prepare};
+use protocol::signature::{SignatureAlgorithm, SignedReference, SigningEvidence, prepare};
 use tokio::sync::oneshot;
 
 /// Messages that share a signature at most. A chain of this many has ten steps.
@@ -28,11 +28,15 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn start(key: Arc<PrivateKey>, clock: Clock) -> std::io::Result<Self> {
+    pub(super) fn start(
+        key: Arc<PrivateKey>,
+        algorithm: SignatureAlgorithm,
+        clock: Clock,
+    ) -> std::io::Result<Self> {
         let (jobs, waiting) = channel();
         std::thread::Builder::new().name("signer".to_owned()).stack_size(512 << 10).spawn(move || {
             while let Some(batch) = next_batch(&waiting) {
-                sign(&key, clock, batch);
+                sign(&Hand { key: key.as_ref(), algorithm, clock }, batch);
             }
         })?;
         Ok(Self { jobs })
@@ -65,11 +69,18 @@ fn next_batch(waiting: &Receiver<Job>) -> Option<Vec<Job>> {
     }
 }
 
-fn sign(key: &PrivateKey, clock: Clock, batch: Vec<Job>) {
+/// What a signature takes besides what is signed.
+struct Hand<'a> {
+    key: &'a PrivateKey,
+    algorithm: SignatureAlgorithm,
+    clock: Clock,
+}
+
+fn sign(hand: &Hand<'_>, batch: Vec<Job>) {
     // All jobs have one certificate; the last came with the newest OCSP responses.
     let Some(evidence) = batch.last().map(|job| Arc::clone(&job.evidence)) else { return };
     let (messages, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|job| (job.parts, job.answer)).unzip();
-    match signed(key, &evidence, clock, &messages) {
+    match signed(hand, &evidence, &messages) {
         Ok(signed) => {
             for (answer, signed) in answers.into_iter().zip(signed) {
                 // A caller that went away meanwhile needs no signature.
@@ -86,15 +97,13 @@ fn sign(key: &PrivateKey, clock: Clock, batch: Vec<Job>) {
 
 /// One signature over all messages (§1.6, §2.3).
 fn signed(
-    key: &PrivateKey,
+    hand: &Hand<'_>,
     evidence: &SigningEvidence,
-    clock: Clock,
     messages: &[Vec<Digest>],
 ) -> Result<Vec<Signed>, Fault> {
     let document = |reference| {
-        let algorithm = key.default_algorithm();
-        let unsigned = prepare(evidence, reference, algorithm, clock.now());
-        match key.sign(algorithm, unsigned.octets(), SignatureForm::Raw) {
+        let unsigned = prepare(evidence, reference, hand.algorithm, hand.clock.now());
+        match hand.key.sign(hand.algorithm, unsigned.octets(), SignatureForm::Raw) {
             Ok(value) => Ok(unsigned.finish(&value)),
             Err(error) => Err(failed(&error.to_string())),
         }

@@ -269,8 +269,18 @@ impl Node {
         let signer = BatchSigner::new(Arc::clone(&snapshot), own.clone(), clock);
         let member = directory.server.owner().clone();
         let keys = vec![
-            SigningKey { key: signing_key, certificate: signing, member },
-            SigningKey { key: other_key, certificate: other, member: party("1234", None)?.member().clone() },
+            SigningKey {
+                algorithm: signing_key.default_algorithm(),
+                key: signing_key,
+                certificate: signing,
+                member,
+            },
+            SigningKey {
+                algorithm: other_key.default_algorithm(),
+                key: other_key,
+                certificate: other,
+                member: party("1234", None)?.member().clone(),
+            },
         ];
         signer.set_keys(keys).map_err(text)?;
         let identity = IdentityCell::new(Arc::clone(&snapshot));
