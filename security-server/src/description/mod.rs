@@ -1,8 +1,15 @@
 //! Service descriptions: what a client offers, as documents of its systems tell it.
 //!
 //! Follows §4.5 to §4.7 of the specification of registry and administration, and §5.7 of messages and
-//! transport.
+//! transport. Documents come from outside: they are bounded in size, depth and number of nodes, and
+//! nothing that they name is fetched.
 
+mod error;
 mod names;
+mod openapi;
+mod wsdl;
 
+pub use error::{DescriptionError, Warning, WarningKind};
 pub use names::{RESERVED, is_reserved, is_same_code, is_usable};
+pub use openapi::{Format, OpenApi};
+pub use wsdl::{Wsdl, WsdlService};
