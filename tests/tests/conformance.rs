@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use causeway_tests::conformance::{
-    Cases, evidence, globalconf, live, messages, recordings, subjects, vectors,
+    Cases, descriptions, evidence, globalconf, live, messages, recordings, subjects, vectors,
 };
 
 fn tell(text: std::fmt::Arguments<'_>) {
@@ -17,11 +17,12 @@ fn tell(text: std::fmt::Arguments<'_>) {
 
 type Area = (&'static str, fn() -> Option<PathBuf>, fn(&Path) -> Cases);
 
-const AREAS: [Area; 5] = [
+const AREAS: [Area; 6] = [
     ("messages", vectors, messages::cases),
     ("globalconf", vectors, globalconf::cases),
     ("subjects", vectors, subjects::cases),
     ("evidence", vectors, evidence::cases),
+    ("service descriptions", vectors, descriptions::cases),
     ("live", recordings, live::cases),
 ];
 

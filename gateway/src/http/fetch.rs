@@ -15,6 +15,7 @@ use tokio_rustls::TlsConnector;
 
 use super::body::{CollectError, collect};
 use super::trust::HttpsTrust;
+use crate::tls::{self, Identity, Pin};
 
 /// Why nothing was fetched.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +65,13 @@ impl Fetcher {
     /// A fetcher that demands of HTTPS servers what it is told.
     pub fn trusting(connect: Duration, read: Duration, trust: &HttpsTrust) -> Self {
         Self { tls: trust.client(), connect, read }
+    }
+
+    /// A fetcher of documents that somebody looks at before they count: it takes every certificate, and
+    /// offers `identity` to servers that ask for one (messages and transport §5.7).
+    pub fn dangerous_unchecked(identity: Option<&Identity>, connect: Duration, read: Duration) -> Self {
+        let tls = tls::service_connector(identity, Pin::Nothing);
+        Self { tls: Arc::new(tls), connect, read }
     }
 
     /// GETs a URL; at most `limit` bytes of body.

@@ -8,7 +8,7 @@ use gateway::ports::{ServiceTls, ServiceType};
 use protocol::id::{ClientId, GlobalGroupId, IdError, decode_segment};
 
 use super::{Problems, written};
-use crate::description::{is_reserved, is_same_code, is_usable};
+use crate::description::{collide, is_reserved, is_usable};
 use crate::state::{AccessRight, ClientSettings, Endpoint, ServiceKey, ServiceSettings, Subject};
 
 /// Seconds that a provider may take for each read.
@@ -25,7 +25,7 @@ pub(super) fn add(
     let checked = check(&key, service, !settings.certificates.is_empty(), problems);
     let is_soap = checked.service_type == ServiceType::Soap;
     let name = ServiceKey { code: service.code.clone(), version: service.version.clone() };
-    check_name(&key, &name, is_soap, settings, problems);
+    check_name(&key, &name, checked.service_type, settings, problems);
     settings.services.insert(name, checked);
     for allow in &service.allow {
         let right = right(&service.code, allow, is_soap, settings);
@@ -37,7 +37,7 @@ pub(super) fn add(
 fn check_name(
     key: &str,
     name: &ServiceKey,
-    is_soap: bool,
+    kind: ServiceType,
     settings: &ClientSettings,
     problems: &mut Problems,
 ) {
@@ -49,16 +49,13 @@ fn check_name(
     if is_reserved(&name.code) {
         problems.add(format_args!("{key}: the code is reserved"));
     }
-    if name.version.is_some() && !is_soap {
+    if name.version.is_some() && kind != ServiceType::Soap {
         problems.add(format_args!("{key}: only SOAP services have a version"));
     }
-    // Versions of a SOAP service share its code, and with it the access rights.
-    let is_twin = |other: &ServiceKey, is_other_soap: bool| {
-        is_same_code(&other.code, &name.code)
-            && !(is_soap && is_other_soap && other.code == name.code && other.version != name.version)
+    let is_twin = |(other, service): (&ServiceKey, &ServiceSettings)| {
+        collide((name, kind), (other, service.service_type))
     };
-    let is_soap = |other: &ServiceSettings| other.service_type == ServiceType::Soap;
-    if settings.services.iter().any(|(other, service)| is_twin(other, is_soap(service))) {
+    if settings.services.iter().any(is_twin) {
         problems.add(format_args!("{key}: the service is declared twice"));
     }
 }

@@ -4,12 +4,17 @@
 //! transport. Documents come from outside: they are bounded in size, depth and number of nodes, and
 //! nothing that they name is fetched.
 
+pub mod catalogue;
+mod differences;
+mod document;
 mod error;
 mod names;
 mod openapi;
 mod wsdl;
 
+pub use differences::Differences;
+pub use document::Document;
 pub use error::{DescriptionError, Warning, WarningKind};
-pub use names::{RESERVED, is_reserved, is_same_code, is_usable};
+pub use names::{RESERVED, collide, full_code, is_reserved, is_same_code, is_usable};
 pub use openapi::{Format, OpenApi};
 pub use wsdl::{Wsdl, WsdlService};

@@ -6,6 +6,7 @@
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
+pub mod descriptions;
 pub mod evidence;
 pub mod globalconf;
 pub mod http;
