@@ -170,7 +170,7 @@ fn moved_switched_and_removed() {
     check_code(refresh(&mut client, "http://h/unknown", None, &now, true), "service_description_not_found");
     check_code(refresh(&mut client, API, None, &now, true), "service_description_not_found");
     check_code(refresh(&mut client, WSDL, Some(API), &now, true), "url_already_exists");
-    check_code(refresh(&mut client, WSDL, None, &wsdl(&["Api"]), true), "service_code_already_exists");
+    check_code(refresh(&mut client, WSDL, None, &wsdl(&["Api"]), true), "service_already_exists");
     refresh(&mut client, WSDL, Some("http://h/2.wsdl"), &now, true).unwrap();
     assert!(list(&client).iter().any(|summary| summary.url == "http://h/2.wsdl"));
     let disabled =
