@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -30,6 +30,9 @@ use crate::tls::{self, Identity, Pin};
 /// Servers close idle connections after five seconds (Node.js) or more. Ours are given up before.
 const LONGEST_IDLE: Duration = Duration::from_secs(4);
 
+/// Largest description of a service (§5.7).
+const LARGEST_DESCRIPTION: usize = 10 * 1024 * 1024;
+
 /// Calls services; one for each worker.
 pub(crate) struct ServiceCaller {
     identity: Option<Identity>,
@@ -43,6 +46,16 @@ type Tls = Option<Arc<rustls::ClientConfig>>;
 
 /// TLS settings, and the certificates they were made for.
 type PinnedTo = (Vec<Bytes>, Arc<rustls::ClientConfig>);
+
+/// The description of a service, as it was fetched.
+pub(crate) struct Description {
+    /// Its content type, if there was one.
+    pub(crate) content_type: Option<String>,
+    /// The path of the URL that it came from.
+    pub(crate) path: String,
+    /// The document.
+    pub(crate) body: Bytes,
+}
 
 /// A service's answer of any status; its body is still coming.
 pub(crate) struct ServiceAnswer {
@@ -74,7 +87,61 @@ impl ServiceCaller {
         body: Option<Outgoing>,
     ) -> Result<ServiceAnswer, Refusal> {
         let target = Target::of(&service.url, request.service_path(), request.query())?;
-        let mut outgoing = target.request(request, body)?;
+        let outgoing = target.request(request, body)?;
+        self.send(service, pins, &target, outgoing).await
+    }
+
+    /// Fetches the description of a service from where it was registered, with the TLS rules of the
+    /// service.
+    ///
+    /// # Errors
+    /// Those of [`call`](Self::call); `internal_error` for another status than 200, a description that
+    /// is too large, and a service without one.
+    pub(crate) async fn description(
+        &self,
+        service: &LocalService,
+        pins: &[Bytes],
+    ) -> Result<Description, Refusal> {
+        let refused = |text: &str| Refusal::from(Fault::new(code::INTERNAL_ERROR, text));
+        let url = service.description_url.as_deref();
+        let url = url.ok_or_else(|| refused("the service has no description that can be fetched"))?;
+        let (url, query) = url.split_once('?').map_or((url, None), |(url, query)| (url, Some(query)));
+        let target = Target::of(url, "", query)?;
+        let mut request = Request::new(Outgoing::Empty);
+        *request.uri_mut() = target.path.clone();
+        request.headers_mut().insert(header::HOST, target.authority.clone());
+        let mut answer = self.send(service, pins, &target, request).await?;
+        if answer.head.status != hyper::StatusCode::OK {
+            return Err(Refusal::because(
+                code::INTERNAL_ERROR,
+                "the description of the service cannot be fetched",
+                answer.head.status,
+            ));
+        }
+        let mut body = BytesMut::new();
+        while let Some(piece) = answer.next().await? {
+            if body.len() + piece.len() > LARGEST_DESCRIPTION {
+                return Err(refused("the description of the service is too large"));
+            }
+            body.extend_from_slice(&piece);
+        }
+        let content_type = answer.head.headers.get(header::CONTENT_TYPE);
+        Ok(Description {
+            content_type: content_type.and_then(|value| value.to_str().ok()).map(str::to_owned),
+            path: target.path.path().to_owned(),
+            body: body.freeze(),
+        })
+    }
+
+    /// Sends a request to where it goes, over a connection that is open or is opened.
+    async fn send(
+        &self,
+        service: &LocalService,
+        pins: &[Bytes],
+        target: &Target,
+        mut outgoing: Request<Outgoing>,
+    ) -> Result<ServiceAnswer, Refusal> {
+        let answers_without_body = outgoing.method() == Method::HEAD;
         let tls = if target.secure { Some(self.tls_config(service, pins)?) } else { None };
         let key: Arc<str> = match &tls {
             Some(_) => format!("{}:{} {}", target.host, target.port, service.id.provider()).into(),
@@ -83,7 +150,7 @@ impl ServiceCaller {
         loop {
             let mut connection = match self.reuse(&key, tls.as_ref()) {
                 Some(connection) => connection,
-                None => self.connect(&target, service, tls.clone()).await?,
+                None => self.connect(target, service, tls.clone()).await?,
             };
             let was_used = connection.was_used();
             let sent = timeout(service.timeout, connection.send(outgoing)).await;
@@ -91,7 +158,7 @@ impl ServiceCaller {
                 Ok(Ok(response)) => {
                     let (head, body) = response.into_parts();
                     let status = head.status;
-                    let may_have_body = request.method() != "HEAD"
+                    let may_have_body = !answers_without_body
                         && !status.is_informational()
                         && !matches!(status.as_u16(), 204 | 205 | 304);
                     return Ok(ServiceAnswer {

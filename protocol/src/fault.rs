@@ -105,6 +105,7 @@ pub mod code {
         INVALID_HASH_CHAIN_REF = "invalid_hash_chain_ref";
         INVALID_HTTP_METHOD = "invalid_http_method";
         INVALID_MESSAGE = "invalid_message";
+        INVALID_REQUEST = "invalid_request";
         INVALID_REFERENCE = "invalid_reference";
         INVALID_SECURITY_SERVER = "invalid_security_server";
         INVALID_SIGNATURE_VALUE = "invalid_signature_value";

@@ -182,6 +182,12 @@ impl Parameters {
         self.0.iter().find(|(candidate, _)| candidate == name).map(|(_, value)| value.as_str())
     }
 
+    /// The last parameter of this name, letter case ignored.
+    pub(super) fn last(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().rev().find(|(candidate, _)| candidate.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
     fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }

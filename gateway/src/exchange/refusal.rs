@@ -44,6 +44,13 @@ impl Refusal {
         self
     }
 
+    /// The same refusal under another code.
+    pub(crate) fn as_code(self, code: &'static str) -> Self {
+        let Self { fault, cause, foreign } = self;
+        let cause = cause.unwrap_or_else(|| fault.code.to_string());
+        Self { fault: Fault::new(code, fault.text), cause: Some(cause), foreign }
+    }
+
     /// Whether the other side made the fault.
     pub(crate) fn is_foreign(&self) -> bool {
         self.foreign

@@ -11,6 +11,7 @@ mod craft;
 mod federation;
 mod interface;
 mod matrix;
+mod metadata;
 mod parts;
 mod refusals;
 mod requests;

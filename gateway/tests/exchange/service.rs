@@ -20,6 +20,8 @@ use tokio::sync::watch;
 pub(crate) struct Seen {
     pub calls: AtomicUsize,
     pub last: Mutex<Option<(String, String, HeaderMap, usize)>>,
+    /// Content type and text of what it answers to `/described`.
+    pub description: Mutex<(String, String)>,
 }
 
 pub(crate) struct System {
@@ -58,6 +60,13 @@ impl System {
     }
 }
 
+impl System {
+    /// Sets what it answers to `/described…`.
+    pub(crate) fn describes(&self, content_type: &str, document: &str) {
+        *self.seen.description.lock().unwrap() = (content_type.to_owned(), document.to_owned());
+    }
+}
+
 impl Service for Answers {
     async fn call(self: Arc<Self>, request: Request<Incoming>) -> Response<Outgoing> {
         self.0.calls.fetch_add(1, Ordering::Relaxed);
@@ -91,6 +100,12 @@ impl Service for Answers {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             });
             *response.body_mut() = body;
+        } else if path.contains("/described") {
+            let (content_type, document) = self.0.description.lock().unwrap().clone();
+            if !content_type.is_empty() {
+                response.headers_mut().insert("content-type", content_type.parse().unwrap());
+            }
+            *response.body_mut() = document.into();
         } else if path.contains("/slow/") {
             tokio::time::sleep(Duration::from_millis(number as u64)).await;
             *response.body_mut() = "slow".to_owned().into();

@@ -46,15 +46,22 @@ impl RestResponse {
                 push_header(&mut blob, name, value)?;
             }
         }
-        for (name, value) in [
-            ("x-road-id", request.id()),
-            ("x-road-client", &request.client().encoded()),
-            ("x-road-service", &request.service().encoded()),
-            ("x-road-request-id", transport_request_id),
-            ("x-road-request-hash", &request_hash.to_base64()),
-        ] {
-            push_header(&mut blob, name, value.as_bytes())?;
-        }
+        push_ties(&mut blob, request, transport_request_id, request_hash)?;
+        Self::parse(blob.into())
+    }
+
+    /// Builds the response of a service that the provider's server has itself (§6.3): status 200 and
+    /// nothing but the headers that every response has, and the content type.
+    pub fn build_own(
+        content_type: &str,
+        request: &RestRequest,
+        transport_request_id: &str,
+        request_hash: &Digest,
+    ) -> Result<Self, RestError> {
+        let mut blob = String::with_capacity(512);
+        blob.push_str("200\r\nOK\r\n");
+        push_ties(&mut blob, request, transport_request_id, request_hash)?;
+        push_header(&mut blob, "content-type", content_type.as_bytes())?;
         Self::parse(blob.into())
     }
 
@@ -152,4 +159,23 @@ impl RestResponse {
         }
         Ok(())
     }
+}
+
+/// Writes the headers that tie a response to its request.
+fn push_ties(
+    blob: &mut String,
+    request: &RestRequest,
+    transport_request_id: &str,
+    request_hash: &Digest,
+) -> Result<(), RestError> {
+    for (name, value) in [
+        ("x-road-id", request.id()),
+        ("x-road-client", &request.client().encoded()),
+        ("x-road-service", &request.service().encoded()),
+        ("x-road-request-id", transport_request_id),
+        ("x-road-request-hash", &request_hash.to_base64()),
+    ] {
+        push_header(blob, name, value.as_bytes())?;
+    }
+    Ok(())
 }

@@ -6,6 +6,9 @@
 
 mod accept;
 pub mod clients;
+pub mod openapi;
+pub mod services;
+mod tree;
 
 pub use accept::{UnreadableAccept, accepts_json};
 

@@ -7,11 +7,12 @@ use hyper::Response;
 use hyper::header::{self, HeaderName, HeaderValue};
 use protocol::digest::DigestAlgorithm;
 use protocol::fault::{Fault, code};
-use protocol::message::RestResponse;
+use protocol::message::{RestError, RestResponse};
 use protocol::transport::{self, Encoder, PartKind};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::built_in::Told;
 use super::request::Call;
 use super::{refuse, tell};
 use crate::exchange::evidence::{append, request_hash};
@@ -31,7 +32,15 @@ const WAITING: usize = 8;
 /// The service has begun to answer (step 16).
 pub(super) struct Called {
     call: Call,
-    answer: ServiceAnswer,
+    answer: Source,
+}
+
+/// Where an answer comes from.
+pub(super) enum Source {
+    /// The provider's information system.
+    Service(ServiceAnswer),
+    /// This node.
+    BuiltIn(Told),
 }
 
 /// An answer whose body is whole and hashed.
@@ -46,7 +55,7 @@ pub(super) struct LongAnswer {
     call: Call,
     response: RestResponse,
     pieces: Vec<Bytes>,
-    answer: ServiceAnswer,
+    answer: Source,
 }
 
 pub(super) enum Received {
@@ -67,22 +76,14 @@ pub(super) struct LoggedAnswer {
 }
 
 impl Called {
-    pub(super) fn new(call: Call, answer: ServiceAnswer) -> Self {
+    pub(super) fn new(call: Call, answer: Source) -> Self {
         Self { call, answer }
     }
 
     /// Takes the answer whole, or its beginning if it is long.
     pub(super) async fn receive(self, summary: &mut Summary) -> Result<Received, Refusal> {
         let Self { call, mut answer } = self;
-        let response = RestResponse::build(
-            answer.head.status.as_u16(),
-            &reason(&answer.head),
-            header_lines(&answer.head.headers),
-            &call.request,
-            &call.head.request_id,
-            &request_hash(call.request.blob(), call.body.as_ref()),
-        );
-        let response = response.map_err(|error| {
+        let response = answer.response_to(&call).map_err(|error| {
             Refusal::because(code::INTERNAL_ERROR, "the service's response cannot be passed on", error)
         })?;
         summary.status = Some(response.status());
@@ -109,6 +110,37 @@ impl Called {
             }
         }
         Ok(Received::Long(LongAnswer { call, response, pieces, answer }))
+    }
+}
+
+impl Source {
+    fn response_to(&self, call: &Call) -> Result<RestResponse, RestError> {
+        let hash = request_hash(call.request.blob(), call.body.as_ref());
+        let (request, request_id) = (&call.request, &call.head.request_id);
+        match self {
+            Self::Service(ServiceAnswer { head, .. }) => {
+                let headers = header_lines(&head.headers);
+                let status = head.status.as_u16();
+                RestResponse::build(status, &reason(head), headers, request, request_id, &hash)
+            }
+            Self::BuiltIn(told) => RestResponse::build_own(&told.content_type, request, request_id, &hash),
+        }
+    }
+
+    /// Whether an answer of this kind has a body at all; an empty one counts (§3.10).
+    fn may_have_body(&self) -> bool {
+        match self {
+            Self::Service(answer) => answer.may_have_body(),
+            Self::BuiltIn(_) => true,
+        }
+    }
+
+    /// The next bytes of the body; none at its end.
+    async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        match self {
+            Self::Service(answer) => answer.next().await,
+            Self::BuiltIn(told) => Ok(Some(std::mem::take(&mut told.body)).filter(|body| !body.is_empty())),
+        }
     }
 }
 

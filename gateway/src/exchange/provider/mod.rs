@@ -5,6 +5,7 @@
 //! server while they are hashed; what they lack there until the answer is logged here is the signature.
 
 mod answer;
+mod built_in;
 mod request;
 
 use std::sync::Arc;

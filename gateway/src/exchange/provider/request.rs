@@ -7,13 +7,15 @@ use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
 use protocol::fault::{Fault, code};
+use protocol::id::GlobalGroupId;
 use protocol::message::RestRequest;
 use protocol::message::path::normalised_service_path;
 use protocol::time::UtcTime;
 use protocol::transport::{self, MessageType, ProxyVersion, RequestHead};
 
 use super::PeerService;
-use super::answer::Called;
+use super::answer::{Called, Source};
+use super::built_in::BuiltIn;
 use crate::exchange::evidence::{Signature, append};
 use crate::exchange::message::Inlet;
 use crate::exchange::refusal::Refusal;
@@ -23,7 +25,7 @@ use crate::node::Node;
 use crate::peer::Part;
 use crate::policy::{self, Terms};
 use crate::ports::{Direction, LocalService, LogEntry, Side, Signed};
-use crate::service::discard;
+use crate::service::{Description, discard};
 use crate::snapshot::Snapshot;
 
 /// A request whose HTTP head is in order, at a node whose configuration is in force (steps 1 to 6).
@@ -70,7 +72,15 @@ pub(super) struct Call {
 /// The client may use the service (steps 12 and 13).
 pub(super) struct Authorised {
     call: Call,
-    service: Arc<LocalService>,
+    target: Target,
+}
+
+/// What is called.
+enum Target {
+    /// A service of the provider's information system.
+    Service(Arc<LocalService>),
+    /// A service that the node has itself.
+    BuiltIn(BuiltIn),
 }
 
 /// The client's member signed the request (step 14).
@@ -205,30 +215,52 @@ impl Call {
     }
 
     pub(super) fn authorise(self) -> Result<Authorised, Refusal> {
+        let target = match BuiltIn::called_by(&self.request) {
+            Some(built_in) => Target::BuiltIn(built_in),
+            None => Target::Service(self.service()?),
+        };
+        Ok(Authorised { call: self, target })
+    }
+
+    /// The service that is called, if the client may call it.
+    fn service(&self) -> Result<Arc<LocalService>, Fault> {
         let (client, id) = (self.request.client(), self.request.service());
         let service = self.node().directory.service(id).ok_or_else(|| {
             Fault::new(code::UNKNOWN_SERVICE, format!("service '{id}' is not registered here"))
         })?;
         if !service.service_type.is_rest() {
             let text = format!("service '{id}' cannot be called over REST");
-            return Err(Fault::new(code::SERVICE_TYPE, text).into());
+            return Err(Fault::new(code::SERVICE_TYPE, text));
         }
-        let configuration = self.snapshot.configuration();
-        let is_in_group = |group: &protocol::id::GlobalGroupId| {
-            configuration
-                .instance(group.instance())
-                .is_some_and(|instance| instance.is_in_group(client, group))
-        };
+        let is_in_group = self.group_membership();
         let path = normalised_service_path(self.request.service_path())?;
         let method = self.request.method();
         if !self.node().directory.is_allowed(client, id, method, &path, &is_in_group) {
-            return Err(Fault::new(code::ACCESS_DENIED, format!("no access to service '{id}'")).into());
+            return Err(Fault::new(code::ACCESS_DENIED, format!("no access to service '{id}'")));
         }
         if let Some(notice) = &service.disabled {
             let text = format!("service '{id}' is disabled: {notice}");
-            return Err(Fault::new(code::SERVICE_DISABLED, text).into());
+            return Err(Fault::new(code::SERVICE_DISABLED, text));
         }
-        Ok(Authorised { call: self, service })
+        Ok(service)
+    }
+
+    /// Whether the client is in a global group, by the configuration of this exchange.
+    pub(super) fn group_membership(&self) -> impl Fn(&GlobalGroupId) -> bool {
+        |group| {
+            let instance = self.snapshot.configuration().instance(group.instance());
+            instance.is_some_and(|instance| instance.is_in_group(self.request.client(), group))
+        }
+    }
+
+    /// Fetches the description of a service of the provider.
+    ///
+    /// # Errors
+    /// The leaf codes of §7.2 for what went wrong between here and the place of the description.
+    pub(super) async fn fetch_description(&self, service: &LocalService) -> Result<Description, Refusal> {
+        let owner = self.node().directory.client(service.id.provider());
+        let pins = owner.as_ref().map_or(&[][..], |owner| &owner.certificates);
+        self.connection.worker.services.description(service, pins).await
     }
 
     pub(super) fn entry(
@@ -289,12 +321,17 @@ impl Verified {
 
 impl LoggedCall {
     pub(super) async fn call(self) -> Result<Called, Refusal> {
-        let Authorised { call, service } = self.0;
-        let owner = call.node().directory.client(service.id.provider());
-        let pins = owner.as_ref().map_or(&[][..], |owner| &owner.certificates);
-        let body = call.body.clone().and_then(Spooled::into_outgoing);
-        let services = &call.connection.worker.services;
-        let answer = services.call(&service, pins, &call.request, body).await?;
-        Ok(Called::new(call, answer))
+        let Authorised { call, target } = self.0;
+        let source = match target {
+            Target::BuiltIn(built_in) => Source::BuiltIn(built_in.answer(&call).await?),
+            Target::Service(service) => {
+                let body = call.body.clone().and_then(Spooled::into_outgoing);
+                let services = &call.connection.worker.services;
+                let owner = call.node().directory.client(service.id.provider());
+                let pins = owner.as_ref().map_or(&[][..], |owner| &owner.certificates);
+                Source::Service(services.call(&service, pins, &call.request, body).await?)
+            }
+        };
+        Ok(Called::new(call, source))
     }
 }

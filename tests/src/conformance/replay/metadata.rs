@@ -7,15 +7,20 @@ use super::nodes::Federation;
 use super::{Case, Cases};
 
 /// Exchanges that are played, each with what is different on purpose: the text of faults is ours.
-const PLAYED: [&str; 4] = [
+const PLAYED: [&str; 9] = [
     "meta-01-listClients",
     "meta-02-listClients-json",
+    "meta-06-rest-listMethods",
+    "meta-07-rest-allowedMethods",
+    "meta-08-getOpenAPI",
+    "meta-09-getOpenAPI-not-openapi",
+    "meta-10-getOpenAPI-missing-parameter",
     "meta-13-listClients-unknown-instance",
     "error-30-get-root",
 ];
 
 /// Headers that are made anew for each answer.
-const FRESH: [&str; 4] = ["date", "content-length", "x-road-id", "x-road-request-id"];
+const FRESH: [&str; 5] = ["date", "content-length", "x-road-id", "x-road-request-id", "x-road-request-hash"];
 
 /// Calls a consumer's server of ours as it was recorded.
 pub(super) async fn calls(live: &Path, federation: &Federation, cases: &mut Cases) {
@@ -43,9 +48,10 @@ fn told(answer: &Message) -> String {
         .map(|(name, value)| format!("{name}: {value}"))
         .collect();
     headers.sort();
-    let body = match answer.fault_code() {
-        Some(code) => format!("fault {code}"),
-        None => String::from_utf8_lossy(&answer.body).into_owned(),
+    let body = match (answer.header("x-road-error"), answer.fault_code()) {
+        (Some(code), _) => format!("error {code}"),
+        (None, Some(code)) => format!("fault {code}"),
+        (None, None) => String::from_utf8_lossy(&answer.body).into_owned(),
     };
     format!("{}\n{}\n{body}", answer.status(), headers.join("\n"))
 }

@@ -1,6 +1,5 @@
 //! Gateways of ours in the place of the recorded servers.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +11,7 @@ use gateway::http::{Fetcher, Outgoing, Service, bind, serve};
 use gateway::ocsp::{OwnResponses, OwnSettings, PeerResponses, PeerSettings, Relay};
 use gateway::ports::{
     BoxFuture, ConnectionType, ContainerError, ContainerQuery, LocalClient, LocalService, LogEntry, LogError,
-    LogPosition, MessageLog, NamedContainer, NodeDirectory, ServiceTls, ServiceType,
+    LogPosition, MessageLog, NamedContainer, NodeDirectory, ServiceEndpoint, ServiceTls, ServiceType,
 };
 use gateway::snapshot::SnapshotCell;
 use gateway::tls::{Identity, IdentityCell};
@@ -75,7 +74,7 @@ impl Federation {
         let directory = Directory {
             server: server("4321", "SS1")?,
             clients: vec![party("4321", Some("TestClient"))?, party("1234", Some("test-consumer"))?],
-            services: HashMap::new(),
+            services: Vec::new(),
             rights: Vec::new(),
         };
         let identities = ["ss1.AUTHENTICATION", "ss1.SIGNING"];
@@ -124,25 +123,27 @@ impl Provider {
 
         let provider = party("1234", Some("TestService"))?;
         let client = party("4321", Some("TestClient"))?;
-        let service = |code: &str, url: String| -> Result<(ServiceId, Arc<LocalService>), String> {
-            let id = ServiceId::new(provider.clone(), code, None).map_err(|error| error.to_string())?;
-            let timeout = Duration::from_secs(10);
-            let service = LocalService {
-                id: id.clone(),
+        let service = |code: &str, url: String| -> Result<LocalService, String> {
+            Ok(LocalService {
+                id: ServiceId::new(provider.clone(), code, None).map_err(|error| error.to_string())?,
                 url,
-                timeout,
+                timeout: Duration::from_secs(10),
                 tls: ServiceTls::Unchecked,
                 disabled: None,
                 service_type: ServiceType::Rest,
                 description_url: None,
                 endpoints: Vec::new(),
-            };
-            Ok((id, Arc::new(service)))
+            })
         };
-        let services = [
-            service("mock1", format!("http://{address}/integration/mock_1"))?,
-            service("restapi", format!("http://{address}"))?,
-        ];
+        let endpoint = |path: &str| ServiceEndpoint { method: "GET".to_owned(), path: path.to_owned() };
+        let described = LocalService {
+            service_type: ServiceType::OpenApi,
+            description_url: Some(format!("http://{address}/v3/api-docs")),
+            endpoints: vec![endpoint("/api/members"), endpoint("/api/members/*")],
+            ..service("restapi", format!("http://{address}"))?
+        };
+        let plain = service("mock1", format!("http://{address}/integration/mock_1"))?;
+        let services = vec![Arc::new(described), Arc::new(plain)];
         let right = |code: &str, method: Option<&'static str>, path: &str| Right {
             client: client.clone(),
             code: code.to_owned(),
@@ -152,7 +153,7 @@ impl Provider {
         let directory = Directory {
             server: server("1234", "SS0")?,
             clients: vec![provider.clone()],
-            services: services.into_iter().collect(),
+            services,
             rights: vec![right("mock1", None, "**"), right("restapi", Some("GET"), "/api/members")],
         };
         let identities = ["ss0.AUTHENTICATION", "ss0.SIGNING"];
@@ -324,7 +325,8 @@ impl Node {
 struct Directory {
     server: SecurityServerId,
     clients: Vec<ClientId>,
-    services: HashMap<ServiceId, Arc<LocalService>>,
+    /// In the order in which they were told of.
+    services: Vec<Arc<LocalService>>,
     rights: Vec<Right>,
 }
 
@@ -347,14 +349,11 @@ impl NodeDirectory for Directory {
     }
 
     fn service(&self, id: &ServiceId) -> Option<Arc<LocalService>> {
-        self.services.get(id).cloned()
+        self.services.iter().find(|service| service.id == *id).cloned()
     }
 
     fn services(&self, provider: &ClientId) -> Vec<Arc<LocalService>> {
-        let mut found: Vec<_> =
-            self.services.values().filter(|service| service.id.provider() == provider).cloned().collect();
-        found.sort_by_key(|service| service.id.encoded());
-        found
+        self.services.iter().filter(|service| service.id.provider() == provider).cloned().collect()
     }
 
     fn has_some_right(
