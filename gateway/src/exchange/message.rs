@@ -179,14 +179,15 @@ impl Inlet {
             match event {
                 Event::Ocsp(response) => ocsp.push(response),
                 Event::Rest(blob) => return Ok((ocsp, blob)),
-                Event::Fault(fault) => return Err(Refusal::foreign(fault)),
+                Event::Fault(fault) => return Err(Refusal::foreign(fault.fault)),
                 Event::Soap { .. } => {
                     let fault =
                         Fault::new(code::INVALID_CONTENT_TYPE, "SOAP messages are not supported here");
                     return Err(fault.within(code::SERVICE_FAILED).into());
                 }
                 // The decoder keeps the order; these cannot stand before the head.
-                Event::Body(_)
+                Event::Attachment(_)
+                | Event::Body(_)
                 | Event::BodyEnd
                 | Event::HashChainResult(_)
                 | Event::HashChain(_)
@@ -216,10 +217,10 @@ impl Inlet {
                 Event::HashChainResult(bytes) => hash_chain_result = Some(bytes),
                 Event::HashChain(bytes) => hash_chain = Some(bytes),
                 Event::Signature(bytes) => document = Some(bytes),
-                Event::Fault(fault) => return Err(Refusal::foreign(fault)),
+                Event::Fault(fault) => return Err(Refusal::foreign(fault.fault)),
                 Event::End => {}
                 // The decoder keeps the order; these cannot stand behind the head.
-                Event::Ocsp(_) | Event::Rest(_) | Event::Soap { .. } => {}
+                Event::Ocsp(_) | Event::Rest(_) | Event::Soap { .. } | Event::Attachment(_) => {}
             }
         }
         let document = document

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use protocol::digest::DigestAlgorithm;
 use protocol::fault::Fault;
 use protocol::message::RestResponse;
-use protocol::transport::{Decoder, Direction, Encoder, Event, Limits, PartKind, ResponseHead};
+use protocol::transport::{Decoder, Direction, Encoder, Event, Limits, PartHeaders, PartKind, ResponseHead};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -38,7 +38,7 @@ impl Crafted {
         let mut encoder = Encoder::new(BOUNDARY);
         let mut body = Vec::new();
         for (content_type, bytes) in &self.parts {
-            body.extend_from_slice(&encoder.part_of_type(content_type));
+            body.extend_from_slice(&encoder.soap(&PartHeaders::new(content_type).unwrap()));
             body.extend_from_slice(bytes);
         }
         body.extend_from_slice(self.ending.as_bytes());
@@ -148,12 +148,12 @@ impl Raw {
         while let Some(event) = decoder.next()? {
             match event {
                 Event::Rest(bytes) => blob = Some(bytes),
-                Event::Fault(fault) => return Err(fault),
+                Event::Fault(fault) => return Err(fault.fault),
                 _ => {}
             }
         }
         if let Some(Event::Fault(fault)) = decoder.finish()? {
-            return Err(fault);
+            return Err(fault.fault);
         }
         Ok(RestResponse::parse(blob.unwrap()).unwrap())
     }

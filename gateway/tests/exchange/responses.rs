@@ -13,7 +13,7 @@ use hyper::{Request, Response};
 use protocol::digest::DigestAlgorithm;
 use protocol::fault::Fault;
 use protocol::message::{RestRequest, RestResponse, request_hash};
-use protocol::transport::{Decoder, Direction, Encoder, Event, Limits, PartKind, write_fault};
+use protocol::transport::{Decoder, Direction, Encoder, Event, Limits, PartHeaders, PartKind, write_fault};
 use tokio::sync::watch;
 
 use crate::craft::{BOUNDARY, evidence, kind, sign};
@@ -78,7 +78,7 @@ impl Service for Impostor {
         let mut bytes = Vec::new();
         for (content_type, part) in &answer.parts {
             if !content_type.is_empty() {
-                bytes.extend_from_slice(&encoder.part_of_type(content_type));
+                bytes.extend_from_slice(&encoder.soap(&PartHeaders::new(content_type).unwrap()));
             }
             bytes.extend_from_slice(part);
         }

@@ -1,12 +1,11 @@
 //! Reads the body of a message, in either direction (§4.6).
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use super::PartKind;
-use super::content_type::ContentType;
-use super::fault::read_fault;
-use super::multipart::{Found, Multipart};
+use super::{MessageType, PartKind};
 use crate::fault::{Fault, code};
+use crate::mime::{ContentType, Found, Gathered, Multipart, PartHeaders};
+use crate::soap::{Envelope, SoapFault, SoapMessage};
 
 /// Which way a message goes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,8 +16,8 @@ pub enum Direction {
     Response,
 }
 
-/// How much of each kind of part is taken, in bytes (§4.6). The body of a REST message is streamed and
-/// has no limit here.
+/// How much of each kind of part is taken, in bytes (§4.6). The body of a REST message and those of
+/// attachments are streamed and have no limit here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
     /// One OCSP response.
@@ -29,6 +28,8 @@ pub struct Limits {
     pub blob: usize,
     /// A SOAP message.
     pub soap: usize,
+    /// How many attachments.
+    pub attachments: usize,
     /// The signature and each of the hash chain documents.
     pub evidence: usize,
     /// A fault.
@@ -42,6 +43,7 @@ impl Default for Limits {
             ocsp_count: 16,
             blob: 1024 * 1024,
             soap: 10 * 1024 * 1024,
+            attachments: 1000,
             evidence: 1024 * 1024,
             fault: 1024 * 1024,
         }
@@ -55,17 +57,20 @@ pub enum Event {
     Ocsp(Bytes),
     /// The whole head of a REST message, not parsed yet.
     Rest(Bytes),
-    /// A whole SOAP message that is no fault, not parsed any further.
+    /// A whole SOAP message that is no fault.
     Soap {
-        /// Content type of the part, parameters included.
-        content_type: String,
+        /// Headers of the part, as the information system wrote them. Nobody signs them.
+        headers: PartHeaders,
         /// The message.
-        message: Bytes,
+        message: Box<SoapMessage>,
     },
-    /// A piece of the REST body, a slice of what was pushed. A message with an empty body part has
+    /// The next attachment of a SOAP message begins; its body follows as that of a REST message does.
+    /// Nobody signs the headers.
+    Attachment(PartHeaders),
+    /// A piece of the REST body or of an attachment, a slice of what was pushed. An empty body has
     /// [`Event::BodyEnd`] without any piece.
     Body(Bytes),
-    /// The body part is complete.
+    /// The REST body or attachment is complete.
     BodyEnd,
     /// The result document of the hash chain.
     HashChainResult(Bytes),
@@ -74,7 +79,7 @@ pub enum Event {
     /// The signature document.
     Signature(Bytes),
     /// A fault of the peer, alone or in the place of the signature: what came before it counts no more.
-    Fault(Fault),
+    Fault(SoapFault),
     /// The closing boundary was read.
     End,
 }
@@ -95,7 +100,15 @@ enum State {
 enum Current {
     None,
     Streamed,
-    Gathered { kind: PartKind, content_type: String, limit: usize, bytes: Gathered },
+    Attachments(Box<Nested>),
+    Gathered { kind: PartKind, headers: PartHeaders, limit: usize, bytes: Gathered },
+}
+
+/// The multipart of the attachments, inside of its part.
+#[derive(Debug)]
+struct Nested {
+    multipart: Multipart,
+    closed: bool,
 }
 
 #[derive(Debug)]
@@ -117,6 +130,8 @@ pub struct Decoder {
     state: State,
     current: Current,
     ocsp_count: usize,
+    attachment_count: usize,
+    expected: MessageType,
     message: Option<PartKind>,
     signed: bool,
     faulty: bool,
@@ -150,11 +165,20 @@ impl Decoder {
             state: State::Start,
             current: Current::None,
             ocsp_count: 0,
+            attachment_count: 0,
+            expected: MessageType::Rest,
             message: None,
             signed: false,
             faulty: false,
             closed: false,
         })
+    }
+
+    /// Says which kind of message is missing when there is none; REST unless said.
+    #[must_use]
+    pub fn expecting(mut self, message_type: MessageType) -> Self {
+        self.expected = message_type;
+        self
     }
 
     /// Takes more bytes of the body. They are looked at by [`next`](Self::next), which the caller calls
@@ -182,7 +206,7 @@ impl Decoder {
     /// multipart there is nothing more to give.
     ///
     /// # Errors
-    /// `missing_rest` or `missing_signature` when the message lacks these, without group; below
+    /// `missing_soap`, `missing_rest` or `missing_signature` when the message lacks these, without group; below
     /// `service_failed`: a body that ends before its closing boundary, a fault that cannot be read.
     pub fn finish(&mut self) -> Result<Option<Event>, Fault> {
         if let Source::Fault(gathered) = &mut self.source {
@@ -193,9 +217,9 @@ impl Decoder {
             if bytes.len() > self.limits.fault {
                 return Err(decoding(too_large(PartKind::Fault)));
             }
-            return match read_fault(&bytes).map_err(decoding)? {
-                Some(fault) => Ok(Some(Event::Fault(fault))),
-                None => Err(decoding(Fault::new(
+            return match Envelope::parse(bytes).map_err(decoding)? {
+                Envelope::Fault(fault) => Ok(Some(Event::Fault(fault))),
+                Envelope::Message(_) => Err(decoding(Fault::new(
                     code::INVALID_MESSAGE,
                     "a message without signature where only a fault may stand",
                 ))),
@@ -203,7 +227,13 @@ impl Decoder {
         }
         match self.message {
             _ if self.faulty => {}
-            None => return Err(Fault::new(code::MISSING_REST, "transport message without a message")),
+            None => {
+                let code = match self.expected {
+                    MessageType::Rest => code::MISSING_REST,
+                    MessageType::Soap => code::MISSING_SOAP,
+                };
+                return Err(Fault::new(code, "transport message without a message"));
+            }
             Some(_) if !self.signed => {
                 return Err(Fault::new(code::MISSING_SIGNATURE, "transport message without a signature"));
             }
@@ -220,12 +250,16 @@ impl Decoder {
 
     fn advance(&mut self) -> Result<Option<Event>, Fault> {
         loop {
+            if let Some(event) = self.attachment()? {
+                return Ok(Some(event));
+            }
             let Source::Multipart(multipart) = &mut self.source else { return Ok(None) };
             let Some(found) = multipart.next()? else { return Ok(None) };
             match found {
-                Found::Part(content_type) => self.begin(content_type)?,
+                Found::Part(headers) => self.begin(headers)?,
                 Found::Piece(piece) => match &mut self.current {
                     Current::Streamed => return Ok(Some(Event::Body(piece))),
+                    Current::Attachments(nested) => nested.multipart.push(piece),
                     Current::Gathered { kind, limit, bytes, .. } => {
                         if bytes.len().saturating_add(piece.len()) > *limit {
                             return Err(too_large(*kind));
@@ -237,10 +271,14 @@ impl Decoder {
                 Found::PartEnd => {
                     return match std::mem::replace(&mut self.current, Current::None) {
                         Current::Streamed => Ok(Some(Event::BodyEnd)),
-                        Current::Gathered { kind, content_type, bytes, .. } => {
-                            self.complete(kind, content_type, bytes.finish()).map(Some)
+                        Current::Gathered { kind, headers, bytes, .. } => {
+                            self.complete(kind, headers, bytes.finish()).map(Some)
                         }
-                        Current::None => continue,
+                        Current::Attachments(nested) if !nested.closed => Err(Fault::new(
+                            code::MIME_PARSING_FAILED,
+                            "the attachments end before their closing boundary",
+                        )),
+                        Current::Attachments(_) | Current::None => continue,
                     };
                 }
                 Found::Closed => {
@@ -251,9 +289,34 @@ impl Decoder {
         }
     }
 
+    /// What the attachments hold, as far as they were received.
+    fn attachment(&mut self) -> Result<Option<Event>, Fault> {
+        let Current::Attachments(nested) = &mut self.current else { return Ok(None) };
+        let Some(found) = nested.multipart.next()? else { return Ok(None) };
+        Ok(match found {
+            Found::Part(headers) => {
+                if headers.content_type().is_none() {
+                    return Err(Fault::new(code::INVALID_CONTENT_TYPE, "attachment without a content type"));
+                }
+                self.attachment_count = self.attachment_count.saturating_add(1);
+                if self.attachment_count > self.limits.attachments {
+                    return Err(Fault::new(code::INVALID_MESSAGE, "too many attachments"));
+                }
+                Some(Event::Attachment(headers))
+            }
+            Found::Piece(piece) => Some(Event::Body(piece)),
+            Found::PartEnd => Some(Event::BodyEnd),
+            Found::Closed => {
+                nested.closed = true;
+                None
+            }
+        })
+    }
+
     /// Decides whether this part may stand here, and how it is read.
-    fn begin(&mut self, content_type: Option<String>) -> Result<(), Fault> {
-        let content_type = content_type
+    fn begin(&mut self, headers: PartHeaders) -> Result<(), Fault> {
+        let content_type = headers
+            .content_type()
             .ok_or_else(|| Fault::new(code::INVALID_CONTENT_TYPE, "part without a content type"))?;
         if self.state == State::Done {
             return Err(Fault::new(code::INVALID_MESSAGE, "a part behind the signature or fault"));
@@ -261,10 +324,10 @@ impl Decoder {
         let foreign = || {
             Fault::new(
                 code::INVALID_CONTENT_TYPE,
-                format!("part of type '{}' may not stand here", shown(&content_type)),
+                format!("part of type '{}' may not stand here", shown(content_type)),
             )
         };
-        let kind = PartKind::of(&content_type).ok_or_else(foreign)?;
+        let kind = PartKind::of(content_type).ok_or_else(foreign)?;
         let limits = &self.limits;
         let (next, limit) = match (self.state, kind, self.direction) {
             (State::Start, PartKind::Ocsp, _) => {
@@ -286,10 +349,10 @@ impl Decoder {
                 return Ok(());
             }
             (State::AfterSoap, PartKind::Attachments, _) => {
-                return Err(Fault::new(
-                    code::INVALID_MESSAGE,
-                    "SOAP messages with attachments are not supported",
-                ));
+                let multipart = Multipart::new(ContentType::parse(content_type)?.boundary()?);
+                self.state = State::Tail;
+                self.current = Current::Attachments(Box::new(Nested { multipart, closed: false }));
+                return Ok(());
             }
             (State::AfterRest | State::AfterSoap | State::Tail, PartKind::HashChainResult, _) => {
                 (State::ExpectChain, limits.evidence)
@@ -314,11 +377,11 @@ impl Decoder {
         };
         self.state = next;
         let kind = if next == State::Done && kind == PartKind::Soap { PartKind::Fault } else { kind };
-        self.current = Current::Gathered { kind, content_type, limit, bytes: Gathered::default() };
+        self.current = Current::Gathered { kind, headers, limit, bytes: Gathered::default() };
         Ok(())
     }
 
-    fn complete(&mut self, kind: PartKind, content_type: String, bytes: Bytes) -> Result<Event, Fault> {
+    fn complete(&mut self, kind: PartKind, headers: PartHeaders, bytes: Bytes) -> Result<Event, Fault> {
         Ok(match kind {
             PartKind::Ocsp => {
                 if !is_one_der_sequence(&bytes) {
@@ -332,16 +395,16 @@ impl Decoder {
                 self.signed = true;
                 Event::Signature(bytes)
             }
-            PartKind::Soap => match read_fault(&bytes)? {
-                Some(fault) => self.fault(fault),
-                None => {
+            PartKind::Soap => match Envelope::parse(bytes)? {
+                Envelope::Fault(fault) => self.fault(fault),
+                Envelope::Message(message) => {
                     self.message = Some(kind);
-                    Event::Soap { content_type, message: bytes }
+                    Event::Soap { headers, message }
                 }
             },
-            PartKind::Fault => match read_fault(&bytes)? {
-                Some(fault) => self.fault(fault),
-                None => {
+            PartKind::Fault => match Envelope::parse(bytes)? {
+                Envelope::Fault(fault) => self.fault(fault),
+                Envelope::Message(_) => {
                     return Err(Fault::new(code::INVALID_MESSAGE, "a message in the place of the signature"));
                 }
             },
@@ -352,45 +415,10 @@ impl Decoder {
         })
     }
 
-    fn fault(&mut self, fault: Fault) -> Event {
+    fn fault(&mut self, fault: SoapFault) -> Event {
         // A fault in the place of the message may be followed by a signature, which nobody looks at.
         self.faulty = true;
         Event::Fault(fault)
-    }
-}
-
-/// A small part. As long as it came in one piece it is a slice of that; only a part that was cut in
-/// transit is put together by copying.
-#[derive(Debug, Default)]
-struct Gathered {
-    first: Bytes,
-    joined: BytesMut,
-}
-
-impl Gathered {
-    fn len(&self) -> usize {
-        self.first.len() + self.joined.len()
-    }
-
-    fn push(&mut self, piece: Bytes) {
-        if self.len() == 0 {
-            self.first = piece;
-        } else {
-            let first = std::mem::take(&mut self.first);
-            self.joined.extend_from_slice(&first);
-            self.joined.extend_from_slice(&piece);
-        }
-    }
-
-    fn push_up_to(&mut self, mut piece: Bytes, limit: usize) {
-        piece.truncate(limit.saturating_sub(self.len()));
-        if !piece.is_empty() {
-            self.push(piece);
-        }
-    }
-
-    fn finish(self) -> Bytes {
-        if self.joined.is_empty() { self.first } else { self.joined.freeze() }
     }
 }
 

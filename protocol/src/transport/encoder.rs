@@ -1,6 +1,7 @@
 //! Writes the multipart body of a message (§4.4.2).
 
 use super::PartKind;
+use crate::mime::PartHeaders;
 
 /// Makes the framing around parts; the parts themselves pass by, never copied.
 ///
@@ -10,12 +11,14 @@ use super::PartKind;
 pub struct Encoder {
     boundary: String,
     begun: bool,
+    /// Whether the multipart of the attachments is open.
+    has_attachments: bool,
 }
 
 impl Encoder {
     /// For this boundary, which must not occur in any part; see [`boundary_from`].
     pub fn new(boundary: &str) -> Self {
-        Self { boundary: boundary.to_owned(), begun: false }
+        Self { boundary: boundary.to_owned(), begun: false, has_attachments: false }
     }
 
     /// The value of `Content-Type` for the whole body.
@@ -25,24 +28,67 @@ impl Encoder {
 
     /// What stands before the bytes of a part of this kind.
     pub fn part(&mut self, kind: PartKind) -> Vec<u8> {
-        self.part_of_type(kind.content_type())
+        let mut text = self.open();
+        text.extend_from_slice(b"content-type: ");
+        text.extend_from_slice(kind.content_type().as_bytes());
+        text.extend_from_slice(b"\r\n\r\n");
+        text
     }
 
-    /// The same with a content type of the caller's, which holds no line break: SOAP parts keep theirs.
-    pub fn part_of_type(&mut self, content_type: &str) -> Vec<u8> {
-        let mut text = Vec::with_capacity(self.boundary.len() + content_type.len() + 24);
+    /// What stands before the bytes of a SOAP message, which keeps the headers of its part.
+    pub fn soap(&mut self, headers: &PartHeaders) -> Vec<u8> {
+        let mut text = self.open();
+        headers.write(": ", &mut text);
+        text
+    }
+
+    /// What stands before the bytes of the next attachment. It follows the SOAP message or another
+    /// attachment.
+    pub fn attachment(&mut self, headers: &PartHeaders) -> Vec<u8> {
+        let nested = self.nested();
+        let mut text = Vec::with_capacity(256);
+        if !self.has_attachments {
+            text = self.open();
+            let content_type =
+                format!("content-type: multipart/mixed; charset=UTF-8; boundary={nested}\r\n\r\n");
+            text.extend_from_slice(content_type.as_bytes());
+            self.has_attachments = true;
+        }
+        text.extend_from_slice(format!("\r\n--{nested}\r\n").as_bytes());
+        headers.write(": ", &mut text);
+        text
+    }
+
+    /// What stands after the bytes of the last part.
+    pub fn end(mut self) -> Vec<u8> {
+        let mut text = Vec::new();
+        self.close_attachments(&mut text);
+        text.extend_from_slice(format!("\r\n--{}--\r\n", self.boundary).as_bytes());
+        text
+    }
+
+    /// The boundary before a part, and what closes the part before.
+    fn open(&mut self) -> Vec<u8> {
+        let mut text = Vec::with_capacity(self.boundary.len() + 64);
+        self.close_attachments(&mut text);
         if std::mem::replace(&mut self.begun, true) {
             text.extend_from_slice(b"\r\n");
         }
-        for piece in ["--", &self.boundary, "\r\ncontent-type: ", content_type, "\r\n\r\n"] {
+        for piece in ["--", &self.boundary, "\r\n"] {
             text.extend_from_slice(piece.as_bytes());
         }
         text
     }
 
-    /// What stands after the bytes of the last part.
-    pub fn end(self) -> Vec<u8> {
-        format!("\r\n--{}--\r\n", self.boundary).into_bytes()
+    fn close_attachments(&mut self, text: &mut Vec<u8>) {
+        if std::mem::take(&mut self.has_attachments) {
+            text.extend_from_slice(format!("\r\n--{}--\r\n", self.nested()).as_bytes());
+        }
+    }
+
+    /// The boundary between attachments: that of the whole with other letters in front, as peers have it.
+    fn nested(&self) -> String {
+        format!("xatt{}", self.boundary.strip_prefix("xtop").unwrap_or(&self.boundary))
     }
 }
 

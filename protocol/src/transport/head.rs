@@ -1,8 +1,9 @@
 //! HTTP heads of requests and responses on port 5500 (§4.4.1, §4.5.1, §4.5.2).
 
-use super::content_type::ContentType;
 use crate::digest::DigestAlgorithm;
 use crate::fault::{Fault, code};
+use crate::mime::ContentType;
+use crate::soap::check_action;
 
 /// `content-type`
 pub const CONTENT_TYPE: &str = "content-type";
@@ -48,6 +49,10 @@ pub struct RequestHead {
     pub digest: DigestAlgorithm,
     /// Id of the exchange; not empty.
     pub request_id: String,
+    /// Content type of the client's request, of which the provider's is made. Empty when it is missing.
+    pub original_content_type: String,
+    /// `SOAPAction` of the client's request, for the provider. Empty when it is missing.
+    pub original_soap_action: String,
 }
 
 impl RequestHead {
@@ -55,17 +60,21 @@ impl RequestHead {
     /// `header` finds a value by name with letter case ignored.
     ///
     /// # Errors
-    /// `invalid_http_method`, `internal_error` for a missing or unsuitable digest or a missing id,
+    /// `invalid_http_method`, `invalid_soap_action`, `internal_error` for a missing or unsuitable digest or a missing id,
     /// `service_failed.invalid_content_type`.
     pub fn read<'a>(method: &str, header: impl Fn(&str) -> Option<&'a str>) -> Result<Self, Fault> {
         if method != "POST" {
             return Err(Fault::new(code::INVALID_HTTP_METHOD, "messages are sent by POST"));
         }
-        let digest = digest(header(HASH_ALGORITHM))?;
         let message_type = match header(MESSAGE_TYPE) {
             Some(MESSAGE_TYPE_REST) => MessageType::Rest,
             _ => MessageType::Soap,
         };
+        let action = header(ORIGINAL_SOAP_ACTION);
+        if message_type == MessageType::Soap {
+            check_action(action)?;
+        }
+        let digest = digest(header(HASH_ALGORITHM))?;
         let content_type = header(CONTENT_TYPE).filter(|value| !value.is_empty()).ok_or_else(|| {
             Fault::new(code::INVALID_CONTENT_TYPE, "no content type").within(code::SERVICE_FAILED)
         })?;
@@ -79,6 +88,8 @@ impl RequestHead {
             message_type,
             digest,
             request_id: request_id.to_owned(),
+            original_content_type: header(ORIGINAL_CONTENT_TYPE).unwrap_or_default().to_owned(),
+            original_soap_action: action.unwrap_or_default().to_owned(),
         })
     }
 }
@@ -90,6 +101,8 @@ pub struct ResponseHead {
     pub content_type: String,
     /// Digest of the parts; SHA-512 in a response that is nothing but a fault.
     pub digest: DigestAlgorithm,
+    /// Content type of the provider's response, of which the client's is made. SOAP only.
+    pub original_content_type: Option<String>,
 }
 
 impl ResponseHead {
@@ -114,7 +127,8 @@ impl ResponseHead {
             Ok(_) => digest(header(HASH_ALGORITHM))?,
             Err(fault) => return Err(fault.within(code::SERVICE_FAILED)),
         };
-        Ok(Self { content_type: content_type.to_owned(), digest })
+        let original_content_type = header(ORIGINAL_CONTENT_TYPE).map(str::to_owned);
+        Ok(Self { content_type: content_type.to_owned(), digest, original_content_type })
     }
 }
 

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fault::Fault;
+use crate::soap::{Envelope, SoapFault};
 
 const CONTENT: &str = "multipart/mixed; charset=UTF-8; boundary=b0";
 
@@ -50,6 +51,15 @@ fn check_request(text: &str, expected: Result<Vec<Event>, &str>) {
     let got = decode(text.as_bytes(), Direction::Request).map_err(|fault| fault.code);
     assert_eq!(got, expected.map_err(Into::into), "{text}");
 }
+
+/// A SOAP request with nothing in it that could be left out.
+const MESSAGE: &str = "<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Header \
+    xmlns='http://x-road.eu/xsd/xroad.xsd' xmlns:i='http://x-road.eu/xsd/identifiers'>\
+    <client i:objectType='MEMBER'><i:xRoadInstance>CW</i:xRoadInstance><i:memberClass>COM</i:memberClass>\
+    <i:memberCode>1</i:memberCode></client><service i:objectType='SERVICE'>\
+    <i:xRoadInstance>CW</i:xRoadInstance><i:memberClass>COM</i:memberClass><i:memberCode>2</i:memberCode>\
+    <i:serviceCode>ask</i:serviceCode></service><id>1</id><protocolVersion>4.0</protocolVersion></e:Header>\
+    <e:Body><ask/></e:Body></e:Envelope>";
 
 const OCSP: &[u8] = b"0\x03\x0a\x01\x00";
 
@@ -200,7 +210,7 @@ fn faults_of_each_shape() {
     let fault =
         Fault::new("server.serverproxy.access_denied", "no <access> & \"more\"").with_detail(|| "id".into());
     let body = write_fault(&fault);
-    let expected = Event::Fault(fault);
+    let expected = Event::Fault(SoapFault { fault, octets: body.clone().into() });
     // A
     let alone = decode_in(body.as_bytes(), "text/xml;charset=utf-8", Direction::Response, 10);
     assert_eq!(alone, Ok(vec![expected.clone()]));
@@ -216,8 +226,7 @@ fn faults_of_each_shape() {
     let events = decode(&late, Direction::Response).expect("a fault");
     assert_eq!(events[events.len() - 2..], [expected, Event::End]);
     // A message is no fault, and a request is no fault at all.
-    let message =
-        b"<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Body><a/></e:Body></e:Envelope>";
+    let message = MESSAGE.as_bytes();
     let got = decode_in(message, "text/xml", Direction::Response, 10).map_err(|fault| fault.code);
     assert_eq!(got, Err("service_failed.invalid_message".into()));
     let got = decode_in(message, "text/xml", Direction::Request, 10).map_err(|fault| fault.code);
@@ -231,7 +240,10 @@ fn envelopes_that_are_not_well_formed_are_no_faults() {
             "{before}<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Body><e:Fault>\
              <faultcode>{code}</faultcode><faultstring>text</faultstring></e:Fault></e:Body></e:Envelope>{after}"
         );
-        let got = read_fault(body.as_bytes()).map(|fault| fault.expect("a fault").code);
+        let got = Envelope::parse(body.clone().into()).map(|envelope| match envelope {
+            Envelope::Fault(fault) => fault.fault.code,
+            Envelope::Message(_) => panic!("a message"),
+        });
         let expected = expected.map(|code| code.to_owned().into()).ok_or_else(|| "invalid_soap".into());
         assert_eq!(got.map_err(|fault| fault.code), expected, "{before:?} {code:?} {after:?}");
     };
@@ -317,7 +329,7 @@ proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2000), size in 1usize..50) {
         let _ = decode_in(&bytes, CONTENT, Direction::Response, size);
-        let _ = read_fault(&bytes);
+        let _ = Envelope::parse(bytes.clone().into());
         let _ = ContentType::parse(&String::from_utf8_lossy(&bytes));
     }
 
@@ -334,4 +346,73 @@ proptest! {
         let got: Vec<u8> = events.iter().flat_map(|event| match event { Event::Body(piece) => piece.to_vec(), _ => Vec::new() }).collect();
         prop_assert_eq!(got, body);
     }
+}
+
+#[test]
+fn attachments_come_one_by_one() {
+    let soap = PartHeaders::new("text/xml; charset=UTF-8").unwrap().with("Content-ID", "<root>").unwrap();
+    let one = PartHeaders::new("text/plain").unwrap().with("Content-ID", "<one>").unwrap();
+    let two = PartHeaders::new("application/octet-stream").unwrap();
+    let mut encoder = Encoder::new("xtopQw");
+    let mut body = encoder.part(PartKind::Ocsp);
+    body.extend_from_slice(OCSP);
+    body.extend(encoder.soap(&soap));
+    body.extend_from_slice(MESSAGE.as_bytes());
+    body.extend(encoder.attachment(&one));
+    body.extend_from_slice(b"hello\r\n--xtop");
+    body.extend(encoder.attachment(&two));
+    body.extend(encoder.part(PartKind::Signature));
+    body.extend_from_slice(b"s");
+    body.extend(encoder.end());
+    let framing = String::from_utf8(body.clone()).unwrap();
+    for expected in [
+        "--xtopQw\r\ncontent-type: text/xml; charset=UTF-8\r\nContent-ID: <root>\r\n\r\n<e:",
+        "Envelope>\r\n--xtopQw\r\ncontent-type: multipart/mixed; charset=UTF-8; boundary=xattQw\r\n\r\n\r\n\
+         --xattQw\r\ncontent-type: text/plain\r\nContent-ID: <one>\r\n\r\nhello",
+        "\r\n--xattQw--\r\n\r\n--xtopQw\r\ncontent-type: signature/bdoc-1.0/ts\r\n\r\ns\r\n--xtopQw--\r\n",
+    ] {
+        assert!(framing.contains(expected), "{expected}");
+    }
+    let content = "multipart/mixed; boundary=xtopQw";
+    let read = |body: &[u8], size| decode_in(body, content, Direction::Request, size);
+    for size in [1, 2, 3, 50, 5000] {
+        let events = read(&body, size).unwrap();
+        let Some(Event::Soap { headers, message }) = events.get(1) else { panic!("{events:?}") };
+        assert_eq!((headers, &message.octets()[..]), (&soap, MESSAGE.as_bytes()));
+        assert_eq!(
+            events[2..],
+            [
+                Event::Attachment(one.clone()),
+                Event::Body("hello\r\n--xtop".into()),
+                Event::BodyEnd,
+                Event::Attachment(two.clone()),
+                Event::BodyEnd,
+                Event::Signature("s".into()),
+                Event::End,
+            ],
+            "pieces of {size}"
+        );
+    }
+    let refused = |from: &str, to: &str| {
+        let spoiled = framing.replace(from, to);
+        assert_ne!(spoiled, framing);
+        read(spoiled.as_bytes(), 50).map(drop).map_err(|fault| fault.code.into_owned())
+    };
+    for (from, to, code) in [
+        ("--xattQw--", "", "service_failed.mime_parsing_failed"),
+        ("content-type: text/plain\r\n", "", "service_failed.invalid_content_type"),
+        ("boundary=xattQw", "boundary=", "service_failed.invalid_content_type"),
+        ("; boundary=xattQw", "", "service_failed.invalid_content_type"),
+        ("<id>1</id>", "", "service_failed.missing_header_field"),
+        ("Content-ID: <one>", "Content-ID <one>", "service_failed.mime_parsing_failed"),
+        ("Content-ID: <one>", "Content-ID: \u{1}", "service_failed.mime_parsing_failed"),
+        ("Content-ID: <one>", "--xatt: 1", "service_failed.mime_parsing_failed"),
+    ] {
+        assert_eq!(refused(from, to), Err(code.to_owned()), "{from} to {to}");
+    }
+    let many = "--xattQw\r\ncontent-type: a/b\r\n\r\n".repeat(1001);
+    assert_eq!(
+        refused("--xattQw--", &format!("{many}--xattQw--")),
+        Err("service_failed.invalid_message".into())
+    );
 }

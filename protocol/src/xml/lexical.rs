@@ -109,7 +109,7 @@ pub(super) fn attribute_value(raw: &str) -> Option<Cow<'_, str>> {
 }
 
 /// Takes the next `name="value"` off the inside of a start tag. `Ok(None)` at its end.
-pub(super) fn next_attribute<'a>(rest: &mut &'a str) -> Result<Option<(&'a str, &'a str)>, &'static str> {
+pub(crate) fn next_attribute<'a>(rest: &mut &'a str) -> Result<Option<(&'a str, &'a str)>, &'static str> {
     let trimmed = rest.trim_start_matches(is_space);
     if trimmed.is_empty() {
         return Ok(None);

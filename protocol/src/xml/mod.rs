@@ -11,6 +11,7 @@ mod canonical;
 mod element;
 mod lexical;
 mod parse;
+mod scan;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,8 @@ use std::ops::Range;
 pub use canonical::{Canonicalization, CanonicalizationMethod};
 pub use element::{Attribute, Child, Children, Descendants, Element};
 pub use lexical::decode_base64;
+pub(crate) use lexical::next_attribute;
+pub(crate) use scan::{Scanner, Tag, Token};
 
 /// Namespace of the prefix `xml`.
 pub const XML_NAMESPACE: &str = "http://www.w3.org/XML/1998/namespace";

@@ -114,7 +114,7 @@ fn again(
 ) {
     match decoded {
         Ok(events) => match events.iter().find_map(|event| match event {
-            Event::Fault(fault) => Some(fault),
+            Event::Fault(fault) => Some(&fault.fault),
             _ => None,
         }) {
             Some(fault) => {

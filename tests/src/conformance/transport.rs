@@ -35,9 +35,14 @@ pub fn encode(events: &[Event], content_type: &str, direction: Direction) -> Opt
             Event::Ocsp(bytes) => (PartKind::Ocsp, bytes),
             Event::Rest(bytes) if direction == Direction::Request => (PartKind::RestRequest, bytes),
             Event::Rest(bytes) => (PartKind::RestResponse, bytes),
-            Event::Soap { content_type, message } => {
-                body.extend(encoder.part_of_type(content_type));
-                body.extend_from_slice(message);
+            Event::Soap { headers, message } => {
+                body.extend(encoder.soap(headers));
+                body.extend_from_slice(message.octets());
+                continue;
+            }
+            Event::Attachment(headers) => {
+                body.extend(encoder.attachment(headers));
+                streaming = true;
                 continue;
             }
             Event::Body(bytes) => {
@@ -93,16 +98,20 @@ pub fn outline(result: &Result<Vec<Event>, Fault>) -> String {
     };
     let mut words: Vec<String> = Vec::new();
     for event in events {
+        if *event == Event::BodyEnd && words.last().is_some_and(|word| word == "attachment") {
+            continue;
+        }
         words.push(match event {
             Event::Ocsp(_) => "ocsp".to_owned(),
             Event::Rest(_) => "rest".to_owned(),
             Event::Soap { .. } => "soap".to_owned(),
+            Event::Attachment(_) => "attachment".to_owned(),
             Event::Body(_) | Event::End => continue,
             Event::BodyEnd => "body".to_owned(),
             Event::HashChainResult(_) => "hash-chain-result".to_owned(),
             Event::HashChain(_) => "hash-chain".to_owned(),
             Event::Signature(_) => "signature".to_owned(),
-            Event::Fault(fault) => format!("fault {}", fault.code),
+            Event::Fault(fault) => format!("fault {}", fault.fault.code),
         });
     }
     words.join(", ")

@@ -109,14 +109,16 @@ impl Received {
                     Event::HashChainResult(bytes) => received.hash_chain_result = Some(bytes),
                     Event::HashChain(bytes) => received.hash_chain = Some(bytes),
                     Event::Signature(bytes) => received.signature = bytes,
-                    Event::Fault(fault) => return Err(fault),
-                    Event::Soap { .. } => return Err(Fault::new(code::INVALID_CONTENT_TYPE, "SOAP")),
+                    Event::Fault(fault) => return Err(fault.fault),
+                    Event::Soap { .. } | Event::Attachment(_) => {
+                        return Err(Fault::new(code::INVALID_CONTENT_TYPE, "SOAP"));
+                    }
                     Event::End => {}
                 }
             }
         }
         if let Some(Event::Fault(fault)) = decoder.finish()? {
-            return Err(fault);
+            return Err(fault.fault);
         }
         received.body = body.map(BytesMut::freeze);
         Ok(received)

@@ -7,6 +7,7 @@ use crate::fault::{Fault, code};
 pub struct ContentType {
     essence: String,
     boundary: Option<String>,
+    has_charset: bool,
 }
 
 /// Longest boundary (RFC 2046 §5.1.1).
@@ -24,7 +25,7 @@ impl ContentType {
         if !essence.contains('/') {
             return Err(refused());
         }
-        let mut boundary = None;
+        let (mut boundary, mut has_charset) = (None, false);
         while !rest.trim_matches([' ', '\t', ';']).is_empty() {
             let (name, after) = rest.split_once('=').ok_or_else(refused)?;
             let (value, after) = value(after.trim_start()).ok_or_else(refused)?;
@@ -32,14 +33,20 @@ impl ContentType {
             if name.eq_ignore_ascii_case("boundary") && boundary.replace(value).is_some() {
                 return Err(Fault::new(code::INVALID_CONTENT_TYPE, "content type with two boundaries"));
             }
+            has_charset |= name.eq_ignore_ascii_case("charset");
             rest = after;
         }
-        Ok(Self { essence, boundary })
+        Ok(Self { essence, boundary, has_charset })
     }
 
     /// Type and subtype in lower case.
     pub fn essence(&self) -> &str {
         &self.essence
+    }
+
+    /// Whether a character set is named.
+    pub fn has_charset(&self) -> bool {
+        self.has_charset
     }
 
     /// The boundary of a multipart type.

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use memchr::memmem::Finder;
 
+use super::headers::PartHeaders;
 use crate::fault::{Fault, code};
 
 /// Most bytes of the header lines of one part.
@@ -17,9 +18,9 @@ const PREAMBLE_LIMIT: usize = 64 * 1024;
 
 /// What was found.
 #[derive(Debug)]
-pub(super) enum Found {
-    /// A part begins; its content type, if it has one.
-    Part(Option<String>),
+pub(crate) enum Found {
+    /// A part begins.
+    Part(PartHeaders),
     /// More of its body.
     Piece(Bytes),
     /// The part is complete.
@@ -46,7 +47,7 @@ enum State {
 
 /// The reader.
 #[derive(Debug)]
-pub(super) struct Multipart {
+pub(crate) struct Multipart {
     state: State,
     /// Bytes not looked at yet.
     chunks: VecDeque<Bytes>,
@@ -55,10 +56,12 @@ pub(super) struct Multipart {
     /// The unfinished line in `Boundary` and `Header`.
     line: Vec<u8>,
     header_bytes: usize,
-    content_type: Option<String>,
-    /// Whether the last header line was the content type, so that a folded line continues it.
-    in_content_type: bool,
+    headers: PartHeaders,
+    /// Name of the last header, which a folded line continues.
+    last_header: String,
     preamble_bytes: usize,
+    /// No more bytes will come, and a missing closing boundary is forgiven.
+    ended: bool,
 }
 
 fn broken(why: &str) -> Fault {
@@ -66,7 +69,7 @@ fn broken(why: &str) -> Fault {
 }
 
 impl Multipart {
-    pub(super) fn new(boundary: &str) -> Self {
+    pub(crate) fn new(boundary: &str) -> Self {
         Self {
             state: State::Preamble,
             // As if a line end stood before the first byte: it may begin with a boundary.
@@ -74,20 +77,59 @@ impl Multipart {
             delimiter: Finder::new(&format!("\n--{boundary}")).into_owned(),
             line: Vec::new(),
             header_bytes: 0,
-            content_type: None,
-            in_content_type: false,
+            headers: PartHeaders::default(),
+            last_header: String::new(),
             preamble_bytes: 0,
+            ended: false,
         }
     }
 
-    pub(super) fn push(&mut self, chunk: Bytes) {
+    pub(crate) fn push(&mut self, chunk: Bytes) {
         // Behind the closing boundary everything is ignored.
         if self.state != State::Closed && !chunk.is_empty() {
             self.chunks.push_back(chunk);
         }
     }
 
-    pub(super) fn next(&mut self) -> Result<Option<Found>, Fault> {
+    /// Says that no more bytes will come, and that they may end without a closing boundary. What is left
+    /// comes out of [`next`](Self::next).
+    pub(crate) fn end(&mut self) {
+        self.ended = true;
+    }
+
+    pub(crate) fn next(&mut self) -> Result<Option<Found>, Fault> {
+        let found = self.advance()?;
+        if found.is_none() && self.ended && self.state != State::Closed {
+            return self.rest().map(Some);
+        }
+        Ok(found)
+    }
+
+    /// What an unclosed body ends with.
+    fn rest(&mut self) -> Result<Found, Fault> {
+        match self.state {
+            State::Boundary | State::Header => Err(broken("the body ends within a part's headers")),
+            State::BodyStart => {
+                self.state = State::Body;
+                self.rest()
+            }
+            State::Body => match self.chunks.pop_front() {
+                Some(chunk) => Ok(Found::Piece(chunk)),
+                None => {
+                    // As if a closing boundary had been read: no part is open any more.
+                    self.state = State::Preamble;
+                    Ok(Found::PartEnd)
+                }
+            },
+            State::Preamble | State::Closed => {
+                self.state = State::Closed;
+                self.chunks.clear();
+                Ok(Found::Closed)
+            }
+        }
+    }
+
+    fn advance(&mut self) -> Result<Option<Found>, Fault> {
         loop {
             match self.state {
                 State::Preamble => match self.body() {
@@ -111,15 +153,14 @@ impl Multipart {
                     if line.iter().any(|byte| !matches!(byte, b' ' | b'\t')) {
                         return Err(broken("text behind a boundary"));
                     }
-                    self.content_type = None;
-                    self.in_content_type = false;
+                    self.last_header.clear();
                     self.state = State::Header;
                 }
                 State::Header => {
                     let Some(line) = self.take_line()? else { return Ok(None) };
                     if line.is_empty() {
                         self.state = State::BodyStart;
-                        return Ok(Some(Found::Part(self.content_type.take())));
+                        return Ok(Some(Found::Part(std::mem::take(&mut self.headers))));
                     }
                     self.header(&line)?;
                 }
@@ -158,19 +199,15 @@ impl Multipart {
     fn header(&mut self, line: &[u8]) -> Result<(), Fault> {
         let text: String = line.iter().map(|byte| char::from(*byte)).collect(); // ISO-8859-1
         if text.starts_with([' ', '\t']) {
-            if let Some(value) = self.content_type.as_mut().filter(|_| self.in_content_type) {
-                value.push(' ');
-                value.push_str(text.trim());
+            if self.last_header.is_empty() {
+                return Err(broken("part headers begin with a folded line"));
             }
-            return Ok(());
+            return self.headers.fold(&self.last_header, text.trim_matches([' ', '\t']));
         }
         let (name, value) = text.split_once(':').ok_or_else(|| broken("part header without a colon"))?;
-        self.in_content_type = name.trim_matches([' ', '\t']).eq_ignore_ascii_case("content-type");
-        if self.in_content_type
-            && self.content_type.replace(value.trim_matches([' ', '\t']).to_owned()).is_some()
-        {
-            return Err(broken("part with two content types"));
-        }
+        let name = name.trim_end_matches([' ', '\t']);
+        self.headers.add(name, value.trim_matches([' ', '\t']))?;
+        name.clone_into(&mut self.last_header);
         Ok(())
     }
 
