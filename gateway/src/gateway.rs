@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::node::Node;
 use crate::ocsp::{OwnResponses, PeerResponses};
 use crate::ports::{MessageLog, NodeDirectory, Signer};
+use crate::replays::Replays;
 use crate::route::Health;
 use crate::settings::Settings;
 use crate::snapshot::SnapshotCell;
@@ -40,6 +41,8 @@ pub struct GatewayParts {
     pub own_ocsp: Arc<OwnResponses>,
     /// OCSP responses of other security servers.
     pub peer_ocsp: Arc<PeerResponses>,
+    /// Messages that were taken before.
+    pub replays: Arc<Replays>,
 }
 
 /// The data plane of a security server.
@@ -68,6 +71,7 @@ impl Gateway {
             directory,
             own_ocsp,
             peer_ocsp,
+            replays,
         } = parts;
         let node = Arc::new(Node {
             signatures: VerifiedSignatures::new(settings.remembered_signatures),
@@ -81,6 +85,7 @@ impl Gateway {
             directory,
             own_ocsp,
             peer_ocsp,
+            replays,
             health: Health::default(),
             stats: Stats::default(),
         });

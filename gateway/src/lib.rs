@@ -16,6 +16,7 @@ mod peer;
 mod policy;
 mod pool;
 pub mod ports;
+pub mod replays;
 mod route;
 mod service;
 pub mod settings;

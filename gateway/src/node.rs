@@ -14,6 +14,7 @@ use crate::ocsp::{OwnResponses, PeerResponses};
 use crate::peer::Peer;
 use crate::pool::Pool;
 use crate::ports::{MessageLog, NodeDirectory, Signer};
+use crate::replays::Replays;
 use crate::route::Health;
 use crate::service::ServiceCaller;
 use crate::settings::Settings;
@@ -37,6 +38,7 @@ pub(crate) struct Node {
     pub(crate) own_ocsp: Arc<OwnResponses>,
     pub(crate) peer_ocsp: Arc<PeerResponses>,
     pub(crate) signatures: VerifiedSignatures,
+    pub(crate) replays: Arc<Replays>,
     pub(crate) health: Health,
     pub(crate) stats: Stats,
 }

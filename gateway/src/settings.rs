@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use protocol::id::SecurityServerId;
 use protocol::transport::ProxyVersion;
 
 /// Addresses, limits and times of a gateway. [`Settings::default`] has the values that the
@@ -45,6 +46,9 @@ pub struct Settings {
     /// How many verified signature documents are remembered, so that the other messages of a batch
     /// need no second verification.
     pub remembered_signatures: usize,
+    /// Security servers from which a signed message may come any number of times. Whoever controls one
+    /// of them can have its clients' calls carried out again.
+    pub replays_accepted_from: Vec<SecurityServerId>,
 }
 
 impl Default for Settings {
@@ -67,6 +71,7 @@ impl Default for Settings {
             response_timeout: None,
             stop_timeout: Duration::from_secs(30),
             remembered_signatures: 10_000,
+            replays_accepted_from: Vec::new(),
         }
     }
 }

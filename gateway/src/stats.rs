@@ -53,4 +53,6 @@ counters! {
     peer_validations,
     /// Messages received with a signature that verified.
     signatures_verified,
+    /// Of them, those that were refused because they had come before.
+    replays_refused,
 }

@@ -143,6 +143,9 @@ pub mod code {
     /// Node class policy forbids the exchange; Causeway's own leaf below `access_denied`'s meaning,
     /// since no code of the catalogue fits (docs/divergences.md).
     pub const NODE_CLASS_POLICY: &str = "node_class_policy";
+    /// The same signed message was taken before. A code of Causeway's own: X-Road does not notice
+    /// replays (docs/divergences.md).
+    pub const REPLAYED_MESSAGE: &str = "replayed_message";
 }
 
 #[cfg(test)]

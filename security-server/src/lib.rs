@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod enrol;
 pub mod message_log;
 pub mod node;
+mod replay_journal;
 pub mod signer;
 pub mod state;
 #[cfg(test)]

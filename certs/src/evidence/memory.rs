@@ -14,6 +14,7 @@ use protocol::id::MemberId;
 use protocol::signature::References;
 use protocol::time::UtcTime;
 
+use super::identity::SignatureIdentity;
 use crate::trust::TrustStore;
 
 /// Longest time for which a verdict is believed; also when its OCSP responses are good for longer.
@@ -45,6 +46,7 @@ struct Entry {
 pub(super) struct Verified {
     pub(super) signer: MemberId,
     pub(super) references: Arc<References>,
+    pub(super) identity: SignatureIdentity,
     /// `thisUpdate` of the oldest OCSP response of its path.
     pub(super) status_of: UtcTime,
     /// The verdict holds from here,

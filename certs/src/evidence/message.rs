@@ -10,6 +10,7 @@ use protocol::id::ClientId;
 use protocol::signature::{Parts, References, Rules, SignatureDocument};
 use protocol::time::UtcTime;
 
+use super::identity::{MessageIdentity, SignatureIdentity};
 use super::memory::{Verified, VerifiedSignatures};
 use crate::certificate::{Certificate, KeyUsage};
 use crate::key::{self, SignatureForm};
@@ -32,23 +33,36 @@ pub fn verify_message(
     memory: Option<&VerifiedSignatures>,
     at: UtcTime,
 ) -> Result<(), Fault> {
-    verify_and_date(document, parts, signer, trust, memory, at).map(drop)
+    verify_and_identify(document, parts, signer, trust, memory, at).map(drop)
 }
 
-/// As [`verify_message`]; tells how old the evidence is that the certificate was good: `thisUpdate` of the
-/// oldest OCSP response that the verdict rests on. Who wants it fresher than the instance's setting
-/// compares it with the time.
+/// A message whose signature verified.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SignedMessage {
+    /// How old the evidence is that the certificate was good: `thisUpdate` of the oldest OCSP response
+    /// that the verdict rests on. Who wants it fresher than the instance's setting compares it with the
+    /// time.
+    pub status_of: UtcTime,
+    /// Tells it from all other signed messages.
+    pub identity: MessageIdentity,
+    /// A number for the signing certificate.
+    pub signer: u64,
+    /// When it was signed, by the signer's clock.
+    pub signed: Option<UtcTime>,
+}
+
+/// As [`verify_message`]; tells which message it is.
 ///
 /// # Errors
 /// As [`verify_message`].
-pub fn verify_and_date(
+pub fn verify_and_identify(
     document: &Bytes,
     parts: &Parts,
     signer: &ClientId,
     trust: &TrustStore,
     memory: Option<&VerifiedSignatures>,
     at: UtcTime,
-) -> Result<UtcTime, Fault> {
+) -> Result<SignedMessage, Fault> {
     verify(document, parts, signer, trust, memory, at)
         .map_err(|fault| fault.within(code::SIGNATURE_VERIFICATION))
 }
@@ -60,23 +74,34 @@ fn verify(
     trust: &TrustStore,
     memory: Option<&VerifiedSignatures>,
     at: UtcTime,
-) -> Result<UtcTime, Fault> {
+) -> Result<SignedMessage, Fault> {
     // A signature over one message alone does not come again, so there is nothing to recall.
     let memory = memory.filter(|_| parts.hash_chain.is_some());
     let key = memory.map(|memory| (memory, DigestAlgorithm::Sha256.digest(document)));
     if let Some((memory, digest)) = &key
         && let Some(verified) = memory.recall(digest, signer.member(), trust, at)
     {
-        verified.references.check(parts)?;
-        return Ok(verified.status_of);
+        let place = verified.references.check(parts)?;
+        return Ok(verified.message(&place));
     }
     let signature = SignatureDocument::parse(document.clone(), Rules::Message)?;
-    let verified = check(&signature, parts, signer, trust, Rules::Message, at)?;
-    let status_of = verified.status_of;
+    let (verified, place) = check(&signature, parts, signer, trust, Rules::Message, at)?;
+    let message = verified.message(&place);
     if let Some((memory, digest)) = key {
         memory.remember(digest, verified, trust, at);
     }
-    Ok(status_of)
+    Ok(message)
+}
+
+impl Verified {
+    fn message(&self, place: &[u32]) -> SignedMessage {
+        SignedMessage {
+            status_of: self.status_of,
+            identity: self.identity.message(place),
+            signer: self.identity.signer,
+            signed: self.identity.signed,
+        }
+    }
 }
 
 /// Verifies a signature as it was at a time, by the rules for evidence that may be old (§1.7, §0.3).
@@ -94,7 +119,7 @@ pub fn verify_archived(
     check(&signature, parts, signer, trust, Rules::Evidence, at).map(drop)
 }
 
-/// Steps 4 to 11, in their order.
+/// Steps 4 to 11, in their order. Gives the place of the message in the batch as well.
 fn check(
     signature: &SignatureDocument,
     parts: &Parts,
@@ -102,10 +127,10 @@ fn check(
     trust: &TrustStore,
     rules: Rules,
     at: UtcTime,
-) -> Result<Verified, Fault> {
+) -> Result<(Verified, Vec<u32>), Fault> {
     let references = signature.references();
     references.check_coverage(parts)?;
-    references.check_hash_chain(parts)?;
+    let place = references.check_hash_chain(parts)?;
     let certificate = signing_certificate(signature)?;
     trust.member_of_signing_certificate(&certificate, signer)?;
     signature_value(signature, &certificate)?;
@@ -113,13 +138,15 @@ fn check(
     let path = path(signature, &certificate, signer, trust, rules, at)?;
     let responses = ocsp_responses(signature);
     ocsp::check_path(&path, &responses, trust, at)?;
-    Ok(dated(signer, references, &path, &responses, trust, at))
+    let identity = SignatureIdentity::of(signature);
+    Ok((dated(signer, references, identity, &path, &responses, trust, at), place))
 }
 
 /// The verdict with the time for which it would be the same.
 fn dated(
     signer: &ClientId,
     references: &References,
+    identity: SignatureIdentity,
     path: &Path,
     responses: &[OcspResponse],
     trust: &TrustStore,
@@ -138,6 +165,7 @@ fn dated(
     Verified {
         signer: signer.member().clone(),
         references: Arc::new(references.clone()),
+        identity,
         status_of,
         from: path.certificates.iter().map(Certificate::not_before).max().unwrap_or(at),
         until: ends.chain(next).chain([status_of.plus(freshness)]).min().unwrap_or(at),

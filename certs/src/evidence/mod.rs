@@ -4,11 +4,13 @@
 //! evidence long after, and tells step by step what holds.
 
 mod container;
+mod identity;
 mod memory;
 mod message;
 mod report;
 
 pub use container::verify_container;
+pub use identity::{LoggedIdentities, LoggedIdentity, MessageIdentity};
 pub use memory::VerifiedSignatures;
-pub use message::{verify_and_date, verify_archived, verify_message};
+pub use message::{SignedMessage, verify_and_identify, verify_archived, verify_message};
 pub use report::{AttachmentReport, AttachmentVerdict, OcspReport, Report, Step, Verdict};

@@ -1,7 +1,7 @@
 //! The signature of a received message, and what is durable of a message.
 
 use bytes::Bytes;
-use certs::evidence::verify_and_date;
+use certs::evidence::{SignedMessage, verify_and_identify};
 use protocol::digest::{Digest, DigestAlgorithm};
 use protocol::fault::{Fault, code};
 use protocol::id::ClientId;
@@ -29,7 +29,8 @@ pub(super) struct Signature<'a> {
 
 impl Signature<'_> {
     /// Verifies that a member signed head and body: all checks of 'signatures and evidence' §5.1, the
-    /// coverage rule of §4.4.4, and the liveness that the node-class policy asks for.
+    /// coverage rule of §4.4.4, and the liveness that the node-class policy asks for. Tells which message
+    /// it is.
     ///
     /// # Errors
     /// `signature_verification` and what is below it; `access_denied.node_class_policy`.
@@ -40,7 +41,7 @@ impl Signature<'_> {
         signer: &ClientId,
         terms: &Terms,
         now: UtcTime,
-    ) -> Result<(), Fault> {
+    ) -> Result<SignedMessage, Fault> {
         let message = match &self.signed.hash_chain_result {
             // In a hash chain the parts have the announced algorithm and no other.
             Some(_) => PartDigests::known(self.algorithm.digest(self.blob)),
@@ -53,10 +54,11 @@ impl Signature<'_> {
             hash_chain: self.signed.hash_chain.clone(),
         };
         let memory = Some(&node.signatures);
-        let status_of =
-            verify_and_date(&self.signed.document, &parts, signer, snapshot.trust(), memory, now)?;
+        let message =
+            verify_and_identify(&self.signed.document, &parts, signer, snapshot.trust(), memory, now)?;
         node.stats.signatures_verified();
-        terms.check_ocsp("signing", status_of, now)
+        terms.check_ocsp("signing", message.status_of, now)?;
+        Ok(message)
     }
 }
 

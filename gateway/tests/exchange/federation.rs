@@ -14,6 +14,7 @@ use certs::key::{KeyKind, PrivateKey};
 use certs::profile::{Profile, RequestFor};
 use gateway::ocsp::{OwnResponses, OwnSettings, PeerResponses, PeerSettings, Relay};
 use gateway::ports::{ConnectionType, LocalClient, LocalService, ServiceTls, ServiceType};
+use gateway::replays::Replays;
 use gateway::snapshot::{Snapshot, SnapshotCell};
 use gateway::tls::{CipherSuites, Identity, IdentityCell};
 use gateway::{Clock, Gateway, GatewayParts, RunningGateway, Settings};
@@ -256,6 +257,7 @@ impl Node {
             directory: self.directory.clone(),
             own_ocsp: Arc::clone(&self.own_ocsp),
             peer_ocsp: Arc::new(PeerResponses::new(PeerSettings::default())),
+            replays: Arc::new(Replays::new(1000)),
         };
         self.gateway = Some(Gateway::start(parts).unwrap());
     }

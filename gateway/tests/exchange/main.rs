@@ -14,6 +14,7 @@ mod matrix;
 mod metadata;
 mod parts;
 mod refusals;
+mod replays;
 mod requests;
 mod responses;
 mod service;

@@ -39,38 +39,46 @@ impl Keys {
         let keys = self.keys.lock().unwrap();
         keys.get(member).cloned().ok_or_else(|| Fault::new(code::UNKNOWN_MEMBER, "no key of the member"))
     }
+
+    /// One signature over several messages.
+    pub(crate) fn sign_batch(&self, member: &MemberId, messages: &[&[Digest]]) -> Result<Vec<Signed>, Fault> {
+        let SigningKey { key, certificate, response, algorithm } = self.key(member)?;
+        let evidence = SigningEvidence {
+            certificate: certificate.der().clone(),
+            issuer_name: certificate.issuer_name(),
+            serial: certificate.serial_decimal(),
+            intermediates: Vec::new(),
+            ocsp_responses: vec![response],
+        };
+        let needs_chain = messages.len() > 1 || messages[0].len() > 1;
+        let chain = needs_chain.then(|| signature_batch(messages));
+        let reference = match &chain {
+            None => SignedReference::Message(messages[0][0]),
+            Some(chain) => SignedReference::HashChainResult(DigestAlgorithm::Sha512.digest(&chain.result)),
+        };
+        let unsigned = prepare(&evidence, reference, algorithm, UtcTime::from(std::time::SystemTime::now()));
+        let value = key.sign(algorithm, unsigned.octets(), SignatureForm::Raw).unwrap();
+        let document = unsigned.finish(&value);
+        let signed = |hash_chain| Signed {
+            document: document.clone(),
+            hash_chain_result: chain.as_ref().map(|chain| chain.result.clone()),
+            hash_chain,
+        };
+        Ok(match &chain {
+            None => vec![signed(None)],
+            Some(chain) => chain.chains.iter().cloned().map(|chain| signed(Some(chain))).collect(),
+        })
+    }
 }
 
 impl Signer for Keys {
     fn sign<'a>(&'a self, member: &'a MemberId, parts: Vec<Digest>) -> BoxFuture<'a, Result<Signed, Fault>> {
         Box::pin(async move {
-            let SigningKey { key, certificate, response, algorithm } = self.key(member)?;
             let mut parts = parts;
             if self.spoils.load(Ordering::Relaxed) {
                 parts[0] = DigestAlgorithm::Sha512.digest(b"something else");
             }
-            let evidence = SigningEvidence {
-                certificate: certificate.der().clone(),
-                issuer_name: certificate.issuer_name(),
-                serial: certificate.serial_decimal(),
-                intermediates: Vec::new(),
-                ocsp_responses: vec![response],
-            };
-            let chain = (parts.len() > 1).then(|| signature_batch(&[&parts]));
-            let reference = match &chain {
-                None => SignedReference::Message(parts[0]),
-                Some(chain) => {
-                    SignedReference::HashChainResult(DigestAlgorithm::Sha512.digest(&chain.result))
-                }
-            };
-            let unsigned =
-                prepare(&evidence, reference, algorithm, UtcTime::from(std::time::SystemTime::now()));
-            let value = key.sign(algorithm, unsigned.octets(), SignatureForm::Raw).unwrap();
-            Ok(Signed {
-                document: unsigned.finish(&value),
-                hash_chain_result: chain.as_ref().map(|chain| chain.result.clone()),
-                hash_chain: chain.map(|chain| chain.chains[0].clone()),
-            })
+            Ok(self.sign_batch(member, &[&parts])?.remove(0))
         })
     }
 

@@ -167,6 +167,7 @@ async fn spoilt_messages_are_refused() {
         "a spoilt message reached the service"
     );
     assert_eq!(federation.provider.log.len(), 2, "a spoilt message was logged");
+    let good = request(&federation, &blob("POST", "echo/x", CLIENT), Some("abc")).await;
     assert_eq!(peer.send(&good).await.unwrap().status(), 200);
 }
 

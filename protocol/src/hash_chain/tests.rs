@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -50,6 +52,29 @@ fn every_message_of_a_batch_verifies_and_no_other() {
             parts.clear();
             assert_eq!(check(&batch, index, &parts), Err(code::INVALID_REFERENCE.to_owned()));
         }
+    }
+}
+
+/// Where messages stand in a batch tells them apart, even when they are equal.
+#[test]
+fn places_of_a_batch_are_different() {
+    for count in 1..40 {
+        let message = digests(&["the same"]);
+        let messages: Vec<&[Digest]> = (0..count).map(|_| &message[..]).collect();
+        let batch = signature_batch(&messages);
+        let places: HashSet<Vec<u32>> = batch
+            .chains
+            .iter()
+            .map(|chain| {
+                let source = |name: &str| match name {
+                    SIGNATURE_CHAIN => Source::Octets(chain.clone()),
+                    _ => Source::Unresolved,
+                };
+                let covered = verify(&batch.result, &source, &[], Rules::Evidence).expect("a good chain");
+                covered.into_iter().next().expect("the message").place
+            })
+            .collect();
+        assert_eq!(places.len(), count);
     }
 }
 

@@ -48,6 +48,9 @@ pub struct CoveredPart {
     pub digest: Digest,
     /// Whether the digest was compared with the part; false for [`Source::Unresolved`].
     pub is_verified: bool,
+    /// Where it stands below the result: on each level, the number of the value that leads to it. The
+    /// digests fix it: a chain to the same result that has the part elsewhere would be a collision.
+    pub place: Vec<u32>,
 }
 
 /// Steps that are visited at most; a batch of 2^40 messages needs no more than 41.
@@ -70,8 +73,15 @@ pub fn verify(
     rules: Rules,
 ) -> Result<Vec<CoveredPart>, Fault> {
     let result = ChainResult::parse(result)?;
-    let mut walk =
-        Walk { source, required, rules, files: Vec::new(), visited: HashSet::new(), covered: Vec::new() };
+    let mut walk = Walk {
+        source,
+        required,
+        rules,
+        files: Vec::new(),
+        visited: HashSet::new(),
+        covered: Vec::new(),
+        place: Vec::new(),
+    };
     walk.admit(result.digest.algorithm())?;
     let reached = walk.step(None, &result.uri, result.digest.algorithm())?;
     if reached != result.digest {
@@ -95,6 +105,8 @@ struct Walk<'a> {
     /// File and position of steps seen so far.
     visited: HashSet<(usize, usize)>,
     covered: Vec<CoveredPart>,
+    /// Numbers of the values that lead to the one that is looked at.
+    place: Vec<u32>,
 }
 
 impl Walk<'_> {
@@ -122,13 +134,15 @@ impl Walk<'_> {
         }
         let values = chain.steps.get(position).map(|step| step.values.as_slice()).unwrap_or_default();
         let mut digests = Vec::with_capacity(values.len());
-        for value in values {
+        for (number, value) in (0..).zip(values) {
             self.admit(value.method)?;
+            self.place.push(number);
             digests.push(match &value.kind {
                 ValueKind::Hash(digest) => *digest,
                 ValueKind::Step(uri) => self.step(Some(file), uri, value.method)?,
                 ValueKind::Data { uri, transforms, digest } => self.part(uri, transforms, digest)?,
             });
+            self.place.pop();
         }
         Ok(step::digest(method, &digests))
     }
@@ -184,7 +198,12 @@ impl Walk<'_> {
                 }
             },
         };
-        self.covered.push(CoveredPart { name: name.to_owned(), digest, is_verified });
+        self.covered.push(CoveredPart {
+            name: name.to_owned(),
+            digest,
+            is_verified,
+            place: self.place.clone(),
+        });
         Ok(digest)
     }
 

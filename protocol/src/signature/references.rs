@@ -4,7 +4,7 @@ use super::document::{digest, malformed};
 use super::parts::{PartDigests, Parts, attachment_number};
 use crate::digest::{Digest, DigestAlgorithm};
 use crate::fault::{Fault, code};
-use crate::hash_chain::{self, CoveredPart, RequiredInput, Rules, Source};
+use crate::hash_chain::{self, RequiredInput, Rules, Source};
 use crate::xml::{Canonicalization, CanonicalizationMethod, Document, Element, XMLDSIG_NAMESPACE};
 
 /// Bounds of X-Road's XML security library in secure mode.
@@ -124,13 +124,14 @@ impl References {
         }
     }
 
-    /// Follows the hash chain, if the signature is over one, from every part to the chain result.
+    /// Follows the hash chain, if the signature is over one, from every part to the chain result. Gives
+    /// the [place](hash_chain::CoveredPart::place) of the message below it, which is empty without a chain.
     ///
     /// # Errors
     /// `malformed_signature` with the code of the chain (§2.4) behind it.
-    pub fn check_hash_chain(&self, parts: &Parts) -> Result<(), Fault> {
+    pub fn check_hash_chain(&self, parts: &Parts) -> Result<Vec<u32>, Fault> {
         let (true, Some(result)) = (self.is_over_hash_chain(), &parts.hash_chain_result) else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         let names: Vec<String> = (1..=parts.attachments.len())
             .map(|number| format!("{}{number}", hash_chain::ATTACHMENT))
@@ -145,8 +146,11 @@ impl References {
         };
         let covered = hash_chain::verify(result, &source, &required, self.rules)
             .map_err(|fault| fault.within(code::MALFORMED_SIGNATURE))?;
-        let is_whole = |part: &CoveredPart| part.is_verified;
-        if covered.iter().all(is_whole) { Ok(()) } else { Err(malformed("the hash chain is incomplete")) }
+        if !covered.iter().all(|part| part.is_verified) {
+            return Err(malformed("the hash chain is incomplete"));
+        }
+        let message = covered.into_iter().find(|part| part.name == hash_chain::MESSAGE);
+        Ok(message.map(|part| part.place).unwrap_or_default())
     }
 
     /// Compares the digest of every reference. `part` gives what is behind a name.
@@ -185,14 +189,15 @@ impl References {
     }
 
     /// All checks of the message path: [`Self::check_coverage`], [`Self::check_hash_chain`],
-    /// [`Self::check_digests`].
+    /// [`Self::check_digests`]. Gives the place of the message as [`Self::check_hash_chain`] does.
     ///
     /// # Errors
     /// As those.
-    pub fn check(&self, parts: &Parts) -> Result<(), Fault> {
+    pub fn check(&self, parts: &Parts) -> Result<Vec<u32>, Fault> {
         self.check_coverage(parts)?;
-        self.check_hash_chain(parts)?;
-        self.check_digests(&|name| parts.part(name))
+        let place = self.check_hash_chain(parts)?;
+        self.check_digests(&|name| parts.part(name))?;
+        Ok(place)
     }
 }
 

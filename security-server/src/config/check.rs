@@ -224,6 +224,13 @@ fn check_data_plane(written: &written::DataPlane, folder: &Path, problems: &mut 
         let suites = CipherSuites::from_names(names.iter().map(String::as_str));
         problems.take("[data-plane] peer-cipher-suites", suites)
     });
+    let remembered =
+        within("[data-plane] remembered-messages", written.remembered_messages, 0..=100_000_000, problems);
+    let mut replays_accepted_from = Vec::new();
+    for server in &written.replays_accepted_from {
+        let key = format!("[data-plane] replays-accepted-from: {server}");
+        replays_accepted_from.extend(problems.take(&key, SecurityServerId::parse_encoded(server)));
+    }
     DataPlane {
         workers,
         spool_folder: written.spool.as_ref().map_or_else(std::env::temp_dir, |spool| folder.join(spool)),
@@ -235,5 +242,7 @@ fn check_data_plane(written: &written::DataPlane, folder: &Path, problems: &mut 
         verify_clients: written.verify_clients,
         peer_ports: (written.peer_messages_port, written.peer_ocsp_port),
         peer_cipher_suites: suites.unwrap_or_default(),
+        remembered_messages: usize::try_from(remembered).unwrap_or(usize::MAX),
+        replays_accepted_from,
     }
 }

@@ -104,6 +104,10 @@ pub struct DataPlane {
     pub peer_ports: (u16, u16),
     /// Cipher suites between security servers.
     pub peer_cipher_suites: CipherSuites,
+    /// How many signed messages are remembered, so that none is taken twice; 0: none.
+    pub remembered_messages: usize,
+    /// Servers that may send the same signed message again.
+    pub replays_accepted_from: Vec<SecurityServerId>,
 }
 
 /// The message log.
@@ -192,6 +196,11 @@ impl Config {
     /// The folder of the node's own configuration.
     pub fn node_state_folder(&self) -> PathBuf {
         self.state_folder.join("node")
+    }
+
+    /// The folder of the journal of received messages.
+    pub fn replays_folder(&self) -> PathBuf {
+        self.state_folder.join("replays")
     }
 
     /// The folder of OCSP responses.

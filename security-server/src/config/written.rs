@@ -148,6 +148,14 @@ pub struct DataPlane {
     /// preference; a version of TLS without a suite is not spoken. Default: all of TLS 1.3, and those of
     /// TLS 1.2 with authenticated encryption.
     pub peer_cipher_suites: Option<Vec<String>>,
+    /// Signed messages of other servers that are remembered, so that none is carried out twice. Default
+    /// 1000000, some 20 megabytes when full. What counts is the hour, or whatever the registry sets, in
+    /// which a signed message is fresh: when more come, messages that took long on their way are refused.
+    /// 0: nothing is remembered, and whoever can send a message can send it again.
+    pub remembered_messages: u64,
+    /// Security servers, `instance/class/member/server`, that may send the same signed message again.
+    /// Default: none. Whoever controls one of them can have calls of its clients carried out again.
+    pub replays_accepted_from: Vec<String>,
 }
 
 impl Default for DataPlane {
@@ -163,6 +171,8 @@ impl Default for DataPlane {
             peer_messages_port: 5500,
             peer_ocsp_port: 5577,
             peer_cipher_suites: None,
+            remembered_messages: 1_000_000,
+            replays_accepted_from: Vec::new(),
         }
     }
 }

@@ -24,6 +24,7 @@ mod record;
 mod recovery;
 mod scan;
 mod segment;
+mod served;
 mod service;
 mod shared;
 mod space;
@@ -35,7 +36,7 @@ mod verify;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use super::*;
 mod failures;
 mod stamps;
 
-pub(super) use stamps::Service;
+pub(crate) use stamps::Service;
 
 /// A folder in memory if there is one: what these tests ask of the disk does not need a real one.
 pub(super) fn folder() -> tempfile::TempDir {

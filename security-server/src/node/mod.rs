@@ -35,10 +35,11 @@ pub(crate) use ports::sockets;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::message_log::ApprovedServices;
+use crate::replay_journal::ReplayJournal;
 use crate::signer::BatchSigner;
 use crate::state::NodeState;
 use keys::KeyKeeper;
-use open::{open_log, open_state, prepare_folder};
+use open::{open_log, open_replays, open_state, prepare_folder};
 
 /// Times for services that are asked over HTTP.
 const CONNECT: Duration = Duration::from_secs(20);
@@ -158,6 +159,8 @@ async fn run(
 struct Node {
     gateway: RunningGateway,
     tasks: JoinSet<()>,
+    // Writes what is left when all exchanges are over.
+    _replays: Option<ReplayJournal>,
     // Holds the lock of the state folder.
     _state: NodeState,
 }
@@ -233,6 +236,7 @@ impl Node {
         // Before the table is built, so that no change in between is missed.
         let changes = snapshot.subscribe();
         update_directory(&directory, &state, &snapshot)?;
+        let replays = open_replays(&config, &log, &snapshot, clock)?;
         let relay = gateway::http::bind(config.listen.ocsp, false)
             .map_err(|error| ports::refusal("ocsp", config.listen.ocsp, &error))?;
         let parts = GatewayParts {
@@ -246,6 +250,7 @@ impl Node {
             directory: directory.clone(),
             own_ocsp: Arc::clone(&own_ocsp),
             peer_ocsp: Arc::new(PeerResponses::new(PeerSettings::default())),
+            replays: replays.0,
         };
         let gateway = Gateway::start(parts).map_err(|error| StartError::Gateway(error.to_string()))?;
 
@@ -257,7 +262,7 @@ impl Node {
         tasks.spawn(log.run_timestamping(stop.clone()));
         tasks.spawn(follow(directory, state.clone(), snapshot, changes, stop.clone()));
         tracing::info!(server = %config.server, messages = %config.listen.messages, "security server started");
-        Ok(Self { gateway, tasks, _state: state })
+        Ok(Self { gateway, tasks, _replays: replays.1, _state: state })
     }
 }
 
@@ -298,6 +303,7 @@ fn settings(config: &Config) -> Settings {
         peer_timeout: data_plane.peer_timeout,
         response_timeout: data_plane.response_timeout,
         stop_timeout: data_plane.stop_timeout,
+        replays_accepted_from: data_plane.replays_accepted_from.clone(),
         ..Settings::default()
     }
 }

@@ -3,17 +3,20 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use certs::token::{SoftwareToken, TokenError};
 use gateway::Clock;
 use gateway::configuration::{self, ConfigurationClient};
 use gateway::http::Fetcher;
+use gateway::replays::Replays;
 use gateway::snapshot::SnapshotCell;
 use protocol::configuration::Anchor;
 
 use super::{StartError, log_key};
 use crate::config::Config;
 use crate::message_log::{self, MessageLog};
+use crate::replay_journal::ReplayJournal;
 use crate::state::{NodeState, SledStore, StateError, StoreError};
 
 pub(super) fn prepare_folder(folder: &Path) -> Result<(), StartError> {
@@ -112,4 +115,32 @@ pub(super) fn open_log(
     settings.origin = Some(log_key::origin(&config.server));
     settings.key = Some(Arc::new(key.map_err(|error| refused(error.to_string()))?));
     MessageLog::open(settings, clock, timestamper).map_err(|error| refused(error.to_string()))
+}
+
+/// The memory of signed messages that were received, and the journal that keeps it over a restart.
+pub(super) fn open_replays(
+    config: &Config,
+    log: &MessageLog,
+    snapshot: &SnapshotCell,
+    clock: Clock,
+) -> Result<(Arc<Replays>, Option<ReplayJournal>), StartError> {
+    let capacity = config.data_plane.remembered_messages;
+    let replays = Arc::new(Replays::new(capacity));
+    if capacity == 0 {
+        tracing::warn!("the same signed message may come again and again: remembered-messages is 0");
+        return Ok((replays, None));
+    }
+    let folder = config.replays_folder();
+    let refused = |error: &dyn std::fmt::Display| StartError::Folder {
+        folder: folder.clone(),
+        reason: error.to_string(),
+    };
+    let fresh = snapshot.load().map_or(3600, |snapshot| snapshot.configuration().ocsp_freshness_seconds());
+    let reader = log.reader().map_err(|error| refused(&error))?;
+    let fresh = Duration::from_secs(fresh);
+    let opened = ReplayJournal::open(&folder, Arc::clone(&replays), &reader, fresh, clock.now());
+    let (journal, restored) = opened.map_err(|error| refused(&error))?;
+    let (from_journal, from_log) = (restored.from_journal, restored.from_log);
+    tracing::info!(from_journal, from_log, "received messages are remembered");
+    Ok((replays, Some(journal)))
 }

@@ -74,6 +74,7 @@ async fn complete(call: Verified, mut summary: Summary) -> Response<Outgoing> {
     let connection = call.connection();
     let node = &connection.worker.node;
     let answer = async {
+        let call = call.take(&summary)?;
         let call = call.log(&mut summary).await?;
         let call = call.call().await?;
         call.receive(&mut summary).await

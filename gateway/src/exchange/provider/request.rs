@@ -1,8 +1,10 @@
 //! From the message to the call of the service.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use certs::evidence::{MessageIdentity, SignedMessage};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
@@ -25,6 +27,7 @@ use crate::node::Node;
 use crate::peer::Part;
 use crate::policy::{self, Terms};
 use crate::ports::{Direction, LocalService, LogEntry, Side, Signed};
+use crate::replays::Mark;
 use crate::service::{Description, discard};
 use crate::snapshot::Snapshot;
 
@@ -84,7 +87,16 @@ enum Target {
 }
 
 /// The client's member signed the request (step 14).
-pub(super) struct Verified(Authorised);
+pub(super) struct Verified {
+    authorised: Authorised,
+    message: SignedMessage,
+}
+
+/// The request was not received before.
+pub(super) struct Fresh {
+    authorised: Authorised,
+    taken: Option<MessageIdentity>,
+}
 
 /// Request and evidence are durable (step 15).
 pub(super) struct LoggedCall(Authorised);
@@ -296,25 +308,59 @@ impl Authorised {
             attachments: call.body.as_slice(),
             signed: &call.signed,
         };
-        signature.verify(call.node(), &call.snapshot, call.request.client(), &call.terms, call.now)?;
+        let message =
+            signature.verify(call.node(), &call.snapshot, call.request.client(), &call.terms, call.now)?;
         summary.signature = Verdict::Good;
-        Ok(Verified(self))
+        Ok(Verified { authorised: self, message })
     }
 }
 
 impl Verified {
     /// The connection that the request came on.
     pub(super) fn connection(&self) -> Arc<PeerService> {
-        Arc::clone(&self.0.call.connection)
+        Arc::clone(&self.authorised.call.connection)
     }
 
-    /// A crash before this returns leaves a request that did nothing. A crash after it may leave a
-    /// request that did something: its evidence is here.
-    pub(super) async fn log(self, summary: &mut Summary) -> Result<LoggedCall, Refusal> {
-        let Self(authorised) = self;
+    /// Refuses a signed message that was received before (docs/exchange.md, 'Replays').
+    pub(super) fn take(self, summary: &Summary) -> Result<Fresh, Refusal> {
+        let Self { authorised, message } = self;
         let call = &authorised.call;
+        let node = call.node();
+        let accepted = &node.settings.replays_accepted_from;
+        if summary.peer.as_ref().is_some_and(|peer| accepted.contains(peer)) {
+            return Ok(Fresh { authorised, taken: None });
+        }
+        let fresh = Duration::from_secs(call.snapshot.configuration().ocsp_freshness_seconds());
+        if let Err(fault) = node.replays.take(Mark::from(&message), fresh, call.now) {
+            node.stats.replays_refused();
+            return Err(fault.into());
+        }
+        Ok(Fresh { authorised, taken: Some(message.identity) })
+    }
+}
+
+impl Fresh {
+    /// A crash before this returns leaves a request that did nothing. A crash after it may leave a
+    /// request that did something: its evidence is here, and by it the request is known when it comes
+    /// again.
+    pub(super) async fn log(self, summary: &mut Summary) -> Result<LoggedCall, Refusal> {
+        let Self { authorised, taken } = self;
+        let call = &authorised.call;
+        let replays = &call.node().replays;
         let entry = call.entry(Direction::Request, call.request.blob(), call.body.as_ref(), &call.signed);
-        summary.request_position = Some(append(call.node(), &call.terms, entry).await?);
+        match append(call.node(), &call.terms, entry).await {
+            Ok(position) => {
+                replays.logged(position);
+                summary.request_position = Some(position);
+            }
+            Err(refusal) => {
+                // Nothing was done, so whoever sends it again is right to do so.
+                if let Some(identity) = taken {
+                    replays.withdraw(identity);
+                }
+                return Err(refusal);
+            }
+        }
         Ok(LoggedCall(authorised))
     }
 }

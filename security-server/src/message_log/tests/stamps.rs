@@ -11,7 +11,7 @@ use super::*;
 
 /// A service that keeps what it was asked; its tokens name the imprint.
 #[derive(Default)]
-pub(in crate::message_log) struct Service {
+pub(crate) struct Service {
     pub(in crate::message_log) asked: Mutex<Vec<Digest>>,
     failing: std::sync::atomic::AtomicBool,
     absent: std::sync::atomic::AtomicBool,

@@ -13,6 +13,7 @@ use gateway::ports::{
     BoxFuture, ConnectionType, ContainerError, ContainerQuery, LocalClient, LocalService, LogEntry, LogError,
     LogPosition, MessageLog, NamedContainer, NodeDirectory, ServiceEndpoint, ServiceTls, ServiceType,
 };
+use gateway::replays::Replays;
 use gateway::snapshot::SnapshotCell;
 use gateway::tls::{Identity, IdentityCell};
 use gateway::{Clock, Gateway, GatewayParts, RunningGateway, Settings};
@@ -315,6 +316,7 @@ impl Node {
             directory: Arc::new(directory),
             own_ocsp: own,
             peer_ocsp: Arc::new(PeerResponses::new(PeerSettings::default())),
+            replays: Arc::new(Replays::new(1000)),
         };
         let gateway = Gateway::start(parts).map_err(text)?;
         Ok(Self { ip: ip.to_owned(), gateway, _stop: stop, _folder: folder })
