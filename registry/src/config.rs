@@ -26,10 +26,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use certs::key::KeyKind;
-use protocol::digest::DigestAlgorithm;
-use protocol::signature::{SignatureAlgorithm, SignatureScheme};
 
 use crate::fields::{At, Problems, Reader, Table};
+use crate::keys::KeySettings;
 use crate::pin::PinSource;
 use crate::state::rules;
 
@@ -153,14 +152,13 @@ impl Config {
         reader.finish(config)
     }
 
-    /// The algorithm that a signing key of this kind signs directories with.
-    pub fn algorithm(&self, kind: KeyKind) -> SignatureAlgorithm {
-        let default = kind.default_algorithm();
-        match (default.scheme, self.padding) {
-            (SignatureScheme::RsaPkcs1, Padding::Pss) => {
-                SignatureAlgorithm::new(SignatureScheme::RsaPss, DigestAlgorithm::Sha512)
-            }
-            _ => default,
+    /// Where the signing keys are, and how they sign.
+    pub(crate) fn keys(&self) -> KeySettings {
+        KeySettings {
+            folder: self.state_folder.join("keys"),
+            kind: self.key,
+            padding: self.padding,
+            expiry: self.expiry,
         }
     }
 }
@@ -187,52 +185,10 @@ fn config(root: &mut Table<'_, '_>, folder: &Path) -> Option<Config> {
     let mut config = Config::new(state, instance, pin.unwrap_or(PinSource::Variable(String::new())));
     config.address = address.map(|at| at.value);
 
-    if let Some(mut table) = root.table("listen") {
-        if let Some(at) = table.text("http") {
-            set(&mut config.http, socket(&table, &at));
-        }
-        if let Some(at) = table.text("https") {
-            config.https = if at.value == "off" { None } else { socket(&table, &at) };
-        }
-        table.finish();
-    }
-    if let Some(mut table) = root.table("tls") {
-        let (certificate, key) = (table.needed_text("certificate"), table.needed_text("key"));
-        table.finish();
-        config.tls = certificate
-            .zip(key)
-            .map(|(certificate, key)| TlsFiles { certificate: path(certificate), key: path(key) });
-    }
-    if let Some(mut table) = root.table("publication") {
-        let seconds = |number: Option<u64>| number.map(Duration::from_secs);
-        set(&mut config.period, seconds(table.number("period-seconds", 1, 3600)));
-        set(&mut config.expiry, seconds(table.number("expiry-seconds", 1, 7 * 24 * 3600)));
-        let (oldest, newest) = VERSIONS.into_inner();
-        let version = table.number("minimum-version", oldest.into(), newest.into());
-        set(&mut config.minimum_version, version.and_then(|version| u8::try_from(version).ok()));
-        if config.expiry < config.period * 2 {
-            let text = "expiry-seconds must be at least twice period-seconds, or what is published expires \
-                        before it is replaced";
-            table.problem(text);
-        }
-        table.finish();
-    }
-    if let Some(mut table) = root.table("signing") {
-        if let Some(at) = table.text("key") {
-            let kinds = KeyKind::ALL.map(KeyKind::name).join(", ");
-            let kind = KeyKind::from_name(&at.value);
-            set(&mut config.key, kind.or_else(|| told(&table, &at, format!("must be one of {kinds}"))));
-        }
-        if let Some(at) = table.text("padding") {
-            let padding = match at.value.as_str() {
-                "pkcs1" => Some(Padding::Pkcs1),
-                "pss" => Some(Padding::Pss),
-                _ => told(&table, &at, "must be pkcs1 or pss"),
-            };
-            set(&mut config.padding, padding);
-        }
-        table.finish();
-    }
+    listen(root, &mut config.http, &mut config.https);
+    config.tls = tls(root, folder);
+    publication(root, &mut config.period, &mut config.expiry, Some(&mut config.minimum_version));
+    signing(root, &mut config.key, &mut config.padding);
     if !named && config.http.ip().is_unspecified() {
         root.problem(
             "[registry] address is missing: HTTP listens on every address, so say which one clients use",
@@ -241,7 +197,75 @@ fn config(root: &mut Table<'_, '_>, folder: &Path) -> Option<Config> {
     complete.then_some(config)
 }
 
-fn pin(mut table: Table<'_, '_>, folder: &Path) -> Option<PinSource> {
+/// `[listen]`
+pub(crate) fn listen(root: &mut Table<'_, '_>, http: &mut SocketAddr, https: &mut Option<SocketAddr>) {
+    let Some(mut table) = root.table("listen") else { return };
+    if let Some(at) = table.text("http") {
+        set(http, socket(&table, &at));
+    }
+    if let Some(at) = table.text("https") {
+        *https = if at.value == "off" { None } else { socket(&table, &at) };
+    }
+    table.finish();
+}
+
+/// `[tls]`
+pub(crate) fn tls(root: &mut Table<'_, '_>, folder: &Path) -> Option<TlsFiles> {
+    let mut table = root.table("tls")?;
+    let (certificate, key) = (table.needed_text("certificate"), table.needed_text("key"));
+    table.finish();
+    let path = |at: At<String>| folder.join(at.value);
+    certificate.zip(key).map(|(certificate, key)| TlsFiles { certificate: path(certificate), key: path(key) })
+}
+
+/// `[publication]`, with `minimum-version` where that is asked for.
+pub(crate) fn publication(
+    root: &mut Table<'_, '_>,
+    period: &mut Duration,
+    expiry: &mut Duration,
+    minimum_version: Option<&mut u8>,
+) {
+    let Some(mut table) = root.table("publication") else { return };
+    let seconds = |number: Option<u64>| number.map(Duration::from_secs);
+    set(period, seconds(table.number("period-seconds", 1, 3600)));
+    set(expiry, seconds(table.number("expiry-seconds", 1, 7 * 24 * 3600)));
+    if let Some(minimum) = minimum_version {
+        set(minimum, version(&mut table, "minimum-version"));
+    }
+    if *expiry < *period * 2 {
+        let text = "expiry-seconds must be at least twice period-seconds, or what is published expires before \
+                    it is replaced";
+        table.problem(text);
+    }
+    table.finish();
+}
+
+/// A version of the configuration.
+pub(crate) fn version(table: &mut Table<'_, '_>, key: &'static str) -> Option<u8> {
+    let (oldest, newest) = VERSIONS.into_inner();
+    table.number(key, oldest.into(), newest.into()).and_then(|version| u8::try_from(version).ok())
+}
+
+/// `[signing]`
+pub(crate) fn signing(root: &mut Table<'_, '_>, key: &mut KeyKind, padding: &mut Padding) {
+    let Some(mut table) = root.table("signing") else { return };
+    if let Some(at) = table.text("key") {
+        let kinds = KeyKind::ALL.map(KeyKind::name).join(", ");
+        let kind = KeyKind::from_name(&at.value);
+        set(key, kind.or_else(|| told(&table, &at, format!("must be one of {kinds}"))));
+    }
+    if let Some(at) = table.text("padding") {
+        let named = match at.value.as_str() {
+            "pkcs1" => Some(Padding::Pkcs1),
+            "pss" => Some(Padding::Pss),
+            _ => told(&table, &at, "must be pkcs1 or pss"),
+        };
+        set(padding, named);
+    }
+    table.finish();
+}
+
+pub(crate) fn pin(mut table: Table<'_, '_>, folder: &Path) -> Option<PinSource> {
     let (file, variable) = (table.text("pin-file"), table.text("pin-variable"));
     let source = match (file, variable) {
         (Some(file), None) => Some(PinSource::File(folder.join(file.value))),
@@ -256,7 +280,7 @@ fn pin(mut table: Table<'_, '_>, folder: &Path) -> Option<PinSource> {
 }
 
 /// `host` or `host:port`; an IPv6 address with a port stands in brackets.
-fn address(text: &str) -> Result<(), String> {
+pub(crate) fn address(text: &str) -> Result<(), String> {
     if rules::host(text).is_ok() || text.parse::<SocketAddr>().is_ok() {
         return Ok(());
     }
@@ -273,11 +297,11 @@ fn socket(table: &Table<'_, '_>, at: &At<String>) -> Option<SocketAddr> {
         .or_else(|| told(table, at, "must be an IP address with a port, such as 127.0.0.1:80"))
 }
 
-fn obeys(table: &Table<'_, '_>, at: &At<String>, rule: impl Fn(&str) -> Result<(), String>) -> bool {
+pub(crate) fn obeys(table: &Table<'_, '_>, at: &At<String>, rule: impl Fn(&str) -> Result<(), String>) -> bool {
     rule(&at.value).map_err(|text| told::<()>(table, at, text)).is_ok()
 }
 
-fn told<T>(table: &Table<'_, '_>, at: &At<String>, text: impl Into<String>) -> Option<T> {
+pub(crate) fn told<T>(table: &Table<'_, '_>, at: &At<String>, text: impl Into<String>) -> Option<T> {
     table.problem_at(&at.place, text);
     None
 }
@@ -288,7 +312,7 @@ fn set<T>(place: &mut T, value: Option<T>) {
     }
 }
 
-fn read_text(path: &Path) -> std::io::Result<String> {
+pub(crate) fn read_text(path: &Path) -> std::io::Result<String> {
     use std::io::Read as _;
     let mut text = String::new();
     std::fs::File::open(path)?.take(LONGEST_FILE).read_to_string(&mut text)?;

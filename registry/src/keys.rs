@@ -1,6 +1,7 @@
 //! The keys that sign the configuration, and their rotation (global configuration and trust §11).
 //!
-//! Each source (internal, external) has keys of its own in a software token under the operator's PIN.
+//! Each source (internal, external; the mirror of a configuration proxy) has keys of its own in a
+//! software token under the operator's PIN.
 //! One of them is active. The others are published in anchors and shared parameters already, so that a
 //! client that has fetched once since then follows when one of them becomes active, without a new
 //! anchor. From the first start on every source has a next key, therefore the first anchor covers the
@@ -10,6 +11,7 @@
 //! crash leaves the old list or the new one, and keys of the token that the list does not name are not
 //! used. Another process may change it; the running registry notices.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +20,12 @@ use certs::certificate::{Certificate, CertificateUsage};
 use certs::key::{KeyKind, PrivateKey, SignatureForm};
 use certs::self_signed;
 use certs::token::{SoftwareToken, TokenError, TokenKey};
+use protocol::digest::DigestAlgorithm;
+use protocol::signature::{SignatureAlgorithm, SignatureScheme};
 use protocol::time::UtcTime;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
+use crate::config::{Config, Padding};
 use crate::files;
 use crate::publish::SourceKind;
 use crate::random::{self, NoRandomness};
@@ -56,6 +60,9 @@ pub enum KeysError {
     /// There is no randomness.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
+    /// The keys of another role are in this folder.
+    #[error("there are no {} keys", .0.name())]
+    NoSource(SourceKind),
     /// No key of this source has this id.
     #[error("the {source_kind} source has no key {id}", source_kind = kind.name())]
     NoSuchKey {
@@ -97,26 +104,48 @@ pub struct SigningKey {
 
 /// A signature over a directory.
 pub(crate) struct Signed {
-    pub(crate) algorithm: protocol::signature::SignatureAlgorithm,
+    pub(crate) algorithm: SignatureAlgorithm,
     pub(crate) certificate: Vec<u8>,
     pub(crate) value: Vec<u8>,
 }
 
-/// The signing keys of a registry.
+/// Where signing keys are, and how they sign.
+#[derive(Clone, Debug)]
+pub struct KeySettings {
+    /// The folder of their token.
+    pub folder: PathBuf,
+    /// The kind of keys that are made.
+    pub kind: KeyKind,
+    /// How RSA signatures are padded.
+    pub padding: Padding,
+    /// How long what they sign is valid: after that time every client knows a published key.
+    pub expiry: Duration,
+}
+
+impl KeySettings {
+    /// The algorithm that a key of this kind signs directories with.
+    fn algorithm(&self, kind: KeyKind) -> SignatureAlgorithm {
+        let default = kind.default_algorithm();
+        match (default.scheme, self.padding) {
+            (SignatureScheme::RsaPkcs1, Padding::Pss) => {
+                SignatureAlgorithm::new(SignatureScheme::RsaPss, DigestAlgorithm::Sha512)
+            }
+            _ => default,
+        }
+    }
+}
+
+/// The signing keys of a registry or of a configuration proxy.
 pub struct SigningKeys {
-    folder: PathBuf,
     token: SoftwareToken,
     written: Vec<u8>,
     list: List,
-    settings: Config,
+    settings: KeySettings,
 }
 
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct List {
-    internal: ListedSource,
-    external: ListedSource,
-}
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(transparent)]
+struct List(BTreeMap<SourceKind, ListedSource>);
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -133,18 +162,8 @@ struct ListedKey {
 }
 
 impl List {
-    fn source(&self, kind: SourceKind) -> &ListedSource {
-        match kind {
-            SourceKind::Internal => &self.internal,
-            SourceKind::External => &self.external,
-        }
-    }
-
-    fn source_mut(&mut self, kind: SourceKind) -> &mut ListedSource {
-        match kind {
-            SourceKind::Internal => &mut self.internal,
-            SourceKind::External => &mut self.external,
-        }
+    fn source(&self, kind: SourceKind) -> Result<&ListedSource, KeysError> {
+        self.0.get(&kind).ok_or(KeysError::NoSource(kind))
     }
 }
 
@@ -154,7 +173,20 @@ impl SigningKeys {
     /// # Errors
     /// A wrong PIN, and everything that keeps files from being read or written.
     pub fn open(config: &Config, pin: &str, now: UtcTime) -> Result<Self, KeysError> {
-        let folder = config.state_folder.join("keys");
+        Self::open_for(config.keys(), &SourceKind::ALL, pin, now)
+    }
+
+    /// Opens the keys of these sources; the first time it makes them, two for each.
+    ///
+    /// # Errors
+    /// As [`SigningKeys::open`].
+    pub fn open_for(
+        settings: KeySettings,
+        kinds: &[SourceKind],
+        pin: &str,
+        now: UtcTime,
+    ) -> Result<Self, KeysError> {
+        let folder = settings.folder.clone();
         let told = |error| KeysError::Token { folder: folder.clone(), error };
         let token = if SoftwareToken::exists(&folder) {
             SoftwareToken::open(&folder, pin).map_err(told)?
@@ -163,24 +195,27 @@ impl SigningKeys {
         };
         let path = list_path(&folder);
         if !path.exists() {
-            let source = |kind| {
+            let mut list = List::default();
+            for kind in kinds {
                 let keys: Vec<ListedKey> = (0..2)
-                    .map(|_| make_key(&token, &folder, config.key, kind, now))
+                    .map(|_| make_key(&token, &folder, settings.kind, *kind, now))
                     .collect::<Result<_, _>>()?;
                 let active = keys.first().map(|key| key.id.clone()).unwrap_or_default();
-                Ok::<_, KeysError>(ListedSource { active, keys })
-            };
-            let list =
-                List { internal: source(SourceKind::Internal)?, external: source(SourceKind::External)? };
+                list.0.insert(*kind, ListedSource { active, keys });
+            }
             write_list(&path, &list)?;
         }
         let (written, list) = read_list(&path, &token)?;
-        Ok(Self { folder, token, written, list, settings: config.clone() })
+        for kind in kinds {
+            list.source(*kind)
+                .map_err(|error| KeysError::List { path: path.clone(), problem: error.to_string() })?;
+        }
+        Ok(Self { token, written, list, settings })
     }
 
     /// Reads the list again if it was changed by somebody else; whether it was.
     pub fn reload(&mut self) -> Result<bool, KeysError> {
-        let path = list_path(&self.folder);
+        let path = list_path(&self.settings.folder);
         if std::fs::read(&path).is_ok_and(|written| written == self.written) {
             return Ok(false);
         }
@@ -191,7 +226,7 @@ impl SigningKeys {
 
     /// The keys of a source in the order in which they were made.
     pub fn keys(&self, kind: SourceKind) -> Vec<SigningKey> {
-        let source = self.list.source(kind);
+        let Ok(source) = self.list.source(kind) else { return Vec::new() };
         let show = |listed: &ListedKey| {
             Some(SigningKey {
                 id: listed.id.clone(),
@@ -210,7 +245,7 @@ impl SigningKeys {
 
     /// Signs with the active key of a source.
     pub(crate) fn sign(&self, kind: SourceKind, octets: &[u8]) -> Result<Signed, KeysError> {
-        let id = &self.list.source(kind).active;
+        let id = &self.list.source(kind)?.active;
         let missing = || KeysError::NoSuchKey { kind, id: id.clone() };
         let key = self.token.key(id).ok_or_else(missing)?;
         let certificate = certificate(&key).ok_or_else(missing)?.der().to_vec();
@@ -222,12 +257,12 @@ impl SigningKeys {
     /// Makes another key for a source and publishes it; its id.
     pub fn add(&mut self, kind: SourceKind, key: KeyKind, now: UtcTime) -> Result<String, KeysError> {
         self.reload()?;
-        if self.list.source(kind).keys.len() >= MOST_KEYS {
+        if self.list.source(kind)?.keys.len() >= MOST_KEYS {
             return Err(KeysError::TooMany);
         }
-        let made = make_key(&self.token, &self.folder, key, kind, now)?;
+        let made = make_key(&self.token, &self.settings.folder, key, kind, now)?;
         let id = made.id.clone();
-        self.change(|list| list.source_mut(kind).keys.push(made))?;
+        self.change(kind, |source| source.keys.push(made))?;
         Ok(id)
     }
 
@@ -248,13 +283,13 @@ impl SigningKeys {
         if !known && !key.active && now < from {
             return Err(KeysError::TooEarly { id: id.to_owned(), since: key.since, from });
         }
-        self.change(|list| list.source_mut(kind).active = id.to_owned())
+        self.change(kind, |source| source.active = id.to_owned())
     }
 
     /// Removes a key that is not active. Anchors and shared parameters no longer name it.
     pub fn remove(&mut self, kind: SourceKind, id: &str) -> Result<(), KeysError> {
         self.reload()?;
-        let source = self.list.source(kind);
+        let source = self.list.source(kind)?;
         if source.active == id {
             return Err(KeysError::Active(id.to_owned()));
         }
@@ -262,7 +297,7 @@ impl SigningKeys {
             return Err(KeysError::NoSuchKey { kind, id: id.to_owned() });
         }
         // The list first: a crash in between leaves a key that nobody uses.
-        self.change(|list| list.source_mut(kind).keys.retain(|key| key.id != id))?;
+        self.change(kind, |source| source.keys.retain(|key| key.id != id))?;
         self.token.remove_key(id).map_err(|error| self.token_error(error))
     }
 
@@ -271,18 +306,19 @@ impl SigningKeys {
     /// is active now.
     pub fn rotate(&mut self, kind: SourceKind, known: bool, now: UtcTime) -> Result<String, KeysError> {
         self.reload()?;
-        let ids: Vec<String> = self.list.source(kind).keys.iter().map(|key| key.id.clone()).collect();
-        let active = ids.iter().position(|id| *id == self.list.source(kind).active).unwrap_or(0);
+        let source = self.list.source(kind)?;
+        let ids: Vec<String> = source.keys.iter().map(|key| key.id.clone()).collect();
+        let active = ids.iter().position(|id| *id == source.active).unwrap_or(0);
         let next = match ids.get(active + 1) {
             Some(next) => next.clone(),
-            None => self.add(kind, self.settings.key, now)?,
+            None => self.add(kind, self.settings.kind, now)?,
         };
         self.activate(kind, &next, known, now)?;
         for old in ids.iter().take(active) {
             self.remove(kind, old)?;
         }
         if ids.len() <= active + 2 {
-            self.add(kind, self.settings.key, now)?;
+            self.add(kind, self.settings.kind, now)?;
         }
         Ok(next)
     }
@@ -307,16 +343,20 @@ impl SigningKeys {
         Ok((key.key, certificate))
     }
 
-    fn change(&mut self, change: impl FnOnce(&mut List)) -> Result<(), KeysError> {
+    fn change(
+        &mut self,
+        kind: SourceKind,
+        change: impl FnOnce(&mut ListedSource),
+    ) -> Result<(), KeysError> {
         let mut list = self.list.clone();
-        change(&mut list);
-        self.written = write_list(&list_path(&self.folder), &list)?;
+        list.0.get_mut(&kind).map(change).ok_or(KeysError::NoSource(kind))?;
+        self.written = write_list(&list_path(&self.settings.folder), &list)?;
         self.list = list;
         Ok(())
     }
 
     fn token_error(&self, error: TokenError) -> KeysError {
-        KeysError::Token { folder: self.folder.clone(), error }
+        KeysError::Token { folder: self.settings.folder.clone(), error }
     }
 }
 
@@ -353,8 +393,7 @@ fn read_list(path: &Path, token: &SoftwareToken) -> Result<(Vec<u8>, List), Keys
     let told = |problem: String| KeysError::List { path: path.to_owned(), problem };
     let written = std::fs::read(path).map_err(|error| told(error.to_string()))?;
     let list: List = serde_json::from_slice(&written).map_err(|error| told(error.to_string()))?;
-    for kind in SourceKind::ALL {
-        let source = list.source(kind);
+    for (kind, source) in &list.0 {
         if !source.keys.iter().any(|key| key.id == source.active) {
             return Err(told(format!("the active {} key is not in it", kind.name())));
         }

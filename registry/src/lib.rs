@@ -9,6 +9,7 @@ mod fields;
 mod files;
 pub mod keys;
 mod pin;
+pub mod proxy;
 pub mod publish;
 mod publisher;
 mod random;

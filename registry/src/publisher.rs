@@ -9,7 +9,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use gateway::Clock;
-use protocol::configuration::Anchor;
 use tokio::sync::watch;
 
 use crate::files;
@@ -164,20 +163,12 @@ fn adopt(taken: Taken) -> Option<Kept> {
 }
 
 impl Anchors {
-    /// Writes both anchors, unless the files there say the same already: an anchor that only got a new
-    /// date would have a new hash, and people compare hashes.
+    /// Writes both anchors, unless the files there say the same already.
     pub(crate) fn refresh(&self, instance: &str, keys: &SigningKeys, clock: Clock) -> std::io::Result<()> {
         files::make_folder(&self.state_folder.join(ANCHORS), 0o755)?;
         for kind in SourceKind::ALL {
             let anchor = self.address.anchor(kind, instance, &keys.certificates(kind), clock.now());
-            let path = self.path(kind);
-            let same = std::fs::read(&path)
-                .ok()
-                .and_then(|file| Anchor::parse(&file).ok())
-                .is_some_and(|known| known.instance == anchor.instance && known.sources == anchor.sources);
-            if !same {
-                files::replace(&path, &anchor.to_xml(), 0o644)?;
-            }
+            files::replace_anchor(&self.path(kind), &anchor)?;
         }
         Ok(())
     }

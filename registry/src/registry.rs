@@ -167,7 +167,7 @@ fn prepare(config: &Config, clock: Clock) -> Result<Prepared, StartError> {
 }
 
 /// Binds without a runtime, so that nothing is half started when something else fails.
-fn listen(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
+pub(crate) fn listen(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
     bind(address, false).and_then(TcpListener::into_std).map_err(|error| {
         let advice = match error.kind() {
             io::ErrorKind::PermissionDenied => {

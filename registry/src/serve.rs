@@ -15,7 +15,7 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::watch;
 
-use crate::publish::{Found, Published};
+use crate::publish::{Documents, Found};
 
 /// Most open connections.
 const MOST_CONNECTIONS: usize = 4096;
@@ -35,17 +35,17 @@ struct Open {
 }
 
 /// The service of one connection.
-pub(crate) struct Publication {
-    published: watch::Receiver<Arc<Published>>,
+pub(crate) struct Publication<D> {
+    published: watch::Receiver<Arc<D>>,
     connections: Arc<Connections>,
     address: IpAddr,
 }
 
-impl Publication {
+impl<D: Documents> Publication<D> {
     /// The service for a connection, unless there are too many.
     pub(crate) fn accept(
         connection: &Connection,
-        published: &watch::Receiver<Arc<Published>>,
+        published: &watch::Receiver<Arc<D>>,
         connections: &Arc<Connections>,
     ) -> Option<Arc<Self>> {
         let address = connection.remote.ip();
@@ -58,7 +58,7 @@ impl Publication {
     }
 }
 
-impl Drop for Publication {
+impl<D> Drop for Publication<D> {
     fn drop(&mut self) {
         self.connections.leave(self.address);
     }
@@ -86,15 +86,15 @@ impl Connections {
     }
 }
 
-impl Service for Publication {
+impl<D: Documents> Service for Publication<D> {
     async fn call(self: Arc<Self>, request: Request<Incoming>) -> Response<Outgoing> {
         let published = Arc::clone(&self.published.borrow());
-        answer(&published, request.method(), request.uri())
+        answer(published.as_ref(), request.method(), request.uri())
     }
 }
 
 /// The answer to a request; its body is never read.
-fn answer(published: &Published, method: &Method, uri: &http::Uri) -> Response<Outgoing> {
+fn answer(published: &dyn Documents, method: &Method, uri: &http::Uri) -> Response<Outgoing> {
     if method != Method::GET && method != Method::HEAD {
         let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, method, "only GET and HEAD\n");
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -130,7 +130,7 @@ fn with(status: StatusCode, method: &Method, content_type: &'static str, body: B
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publish::SourceKind;
+    use crate::publish::{Published, SourceKind};
 
     #[test]
     fn answers() {

@@ -95,6 +95,11 @@ impl ConfigurationClient {
         self.status.subscribe()
     }
 
+    /// The configuration as it is known now, expired or not.
+    pub fn configuration(&self) -> &Arc<GlobalConfiguration> {
+        self.client.configuration()
+    }
+
     /// The files of the configuration as it is known now, expired or not.
     pub fn copy(&self) -> &LocalCopy {
         self.client.copy()

@@ -34,6 +34,11 @@ impl Writer {
         }
     }
 
+    /// Begins something that will stand in another document.
+    pub(super) fn fragment() -> Self {
+        Self { out: String::new(), open: Vec::new(), has_children: true }
+    }
+
     pub(super) fn start(&mut self, name: &str) {
         self.start_with(name, &[]);
     }

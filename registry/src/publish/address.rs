@@ -50,10 +50,21 @@ impl Address {
         verification_certs: &[Vec<u8>],
         now: UtcTime,
     ) -> Anchor {
+        self.anchor_at(kind.directory(), instance, verification_certs, now)
+    }
+
+    /// An anchor for a directory at this path.
+    pub(crate) fn anchor_at(
+        &self,
+        path: &str,
+        instance: &str,
+        verification_certs: &[Vec<u8>],
+        now: UtcTime,
+    ) -> Anchor {
         let plain = [("http", &self.http)].into_iter();
         let sources = plain.chain(self.https.iter().map(|authority| ("https", authority)));
         let source = |(scheme, authority): (&str, &String)| AnchorSource {
-            download_url: format!("{scheme}://{authority}/{}", kind.directory()),
+            download_url: format!("{scheme}://{authority}/{path}"),
             verification_certs: verification_certs.to_vec(),
         };
         let generated_at = Some(UtcTime::from_seconds(now.seconds()));

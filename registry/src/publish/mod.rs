@@ -7,9 +7,12 @@ mod address;
 mod folder;
 mod published;
 mod round;
+mod shelf;
 
 pub use address::Address;
 pub(crate) use folder::PublishedFolder;
-pub(crate) use published::Found;
+pub(crate) use published::{Documents, Found, version};
+pub(crate) use shelf::Shelf;
 pub use published::{Published, SourceKind};
 pub use round::{RoundError, Rounds};
+pub(crate) use round::{sign, stamp};

@@ -4,33 +4,40 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use protocol::time::UtcTime;
+use serde::{Deserialize, Serialize};
 
-/// The two configurations of an instance (§1).
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+/// What signing keys sign: one of the two configurations of an instance (§1), or what a configuration
+/// proxy serves (§13).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SourceKind {
     /// For the security servers of the instance: everything.
     Internal,
     /// For other instances: shared parameters only.
     External,
+    /// What a proxy got and signs again.
+    Mirror,
 }
 
 impl SourceKind {
-    /// Both.
+    /// Both configurations of a registry.
     pub const ALL: [Self; 2] = [Self::Internal, Self::External];
 
-    /// The last part of the address: `internalconf` or `externalconf`.
+    /// The last part of the address: `internalconf`, `externalconf`, or `conf` at a proxy.
     pub const fn directory(self) -> &'static str {
         match self {
             Self::Internal => "internalconf",
             Self::External => "externalconf",
+            Self::Mirror => "conf",
         }
     }
 
-    /// `internal` or `external`
+    /// `internal`, `external` or `mirror`
     pub const fn name(self) -> &'static str {
         match self {
             Self::Internal => "internal",
             Self::External => "external",
+            Self::Mirror => "mirror",
         }
     }
 }
@@ -60,16 +67,23 @@ pub(crate) enum Found<'a> {
     Part(&'a Bytes),
 }
 
-impl Published {
+/// Something that documents can be asked of.
+pub(crate) trait Documents: Send + Sync + 'static {
     /// The document at a path with a query, by the rules of §3.1.
-    pub(crate) fn find(&self, path: &str, query: Option<&str>) -> Option<Found<'_>> {
+    fn find(&self, path: &str, query: Option<&str>) -> Option<Found<'_>>;
+}
+
+impl Documents for Published {
+    fn find(&self, path: &str, query: Option<&str>) -> Option<Found<'_>> {
         let name = path.strip_prefix('/')?;
         match SourceKind::ALL.into_iter().find(|kind| kind.directory() == name) {
             Some(kind) => self.directories.get(&(kind, version(query)?)).map(Found::Directory),
             None => self.parts.get(path).map(Found::Part),
         }
     }
+}
 
+impl Published {
     /// The signed directory of a version.
     pub fn directory(&self, kind: SourceKind, version: u8) -> Option<&Bytes> {
         self.directories.get(&(kind, version))
@@ -78,7 +92,7 @@ impl Published {
 
 /// The version that a query asks for: the first `version` that is a number, 2 without one. None stands
 /// for a number that is no version: `06` and `300` are not found, as `7` is not.
-fn version(query: Option<&str>) -> Option<u8> {
+pub(crate) fn version(query: Option<&str>) -> Option<u8> {
     let numbers = query.unwrap_or_default().split('&').filter_map(|pair| pair.strip_prefix("version="));
     let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match numbers.into_iter().find(is_number) {

@@ -13,17 +13,12 @@ use protocol::configuration::{
 use protocol::digest::{Digest, DigestAlgorithm};
 use protocol::time::UtcTime;
 
-use super::{Address, Published, SourceKind};
+use super::{Address, Published, Shelf, SourceKind};
 use crate::config::VERSIONS;
 use crate::keys::{KeysError, SigningKeys};
 use crate::random::{self, NoRandomness};
 use crate::state::InstanceState;
 use crate::state::kept::Kept;
-
-/// Parts stay at least so long after the last directory that named them was replaced.
-const LEAST_RETENTION: Duration = Duration::from_secs(600);
-/// Most bytes of parts that no directory names any more.
-const MOST_OLD_BYTES: usize = 256 << 20;
 
 /// Why a round failed. What was published before stays, until it expires.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +55,8 @@ pub struct Rounds {
     basis: Option<Basis>,
     /// The files of the last round by version.
     current: BTreeMap<u8, Vec<Located>>,
-    /// All parts that are served, by path.
-    parts: HashMap<String, Served>,
+    /// All parts that are served.
+    shelf: Shelf,
 }
 
 /// What the files depend on. While it stays, they stay, and a round only signs.
@@ -80,13 +75,6 @@ struct Located {
     internal_only: bool,
     digest: Digest,
     path: String,
-}
-
-#[derive(Clone, Debug)]
-struct Served {
-    bytes: Bytes,
-    /// When a directory named it last.
-    named: UtcTime,
 }
 
 /// A file before it has a place.
@@ -114,8 +102,8 @@ impl Located {
 impl Rounds {
     /// Rounds for clients that find the registry at an address.
     pub fn new(address: Address, minimum_version: u8, expiry: Duration) -> Self {
-        let (current, parts) = (BTreeMap::new(), HashMap::new());
-        Self { address, minimum_version, expiry, count: 0, basis: None, current, parts }
+        let (current, shelf) = (BTreeMap::new(), Shelf::new(expiry));
+        Self { address, minimum_version, expiry, count: 0, basis: None, current, shelf }
     }
 
     /// Makes everything that is published from now on. If anything fails, nothing changes.
@@ -141,22 +129,21 @@ impl Rounds {
         }
         self.basis = Some(basis);
         self.current = current;
-        self.remember(fresh, now);
-        let parts = self.parts.iter().map(|(path, kept)| (path.clone(), kept.bytes.clone())).collect();
+        let named = self.current.values().flatten().map(|located| located.path.as_str());
+        self.shelf.put(fresh, named, now);
         Ok(Published {
             generation: kept.generation,
             made: Some(now),
             expires: Some(expires),
             directories,
-            parts,
+            parts: self.shelf.parts(),
         })
     }
 
     /// Writes the files of all versions and gives them places: the old one where nothing changed.
     fn write(&mut self, state: &InstanceState, basis: &Basis, now: UtcTime) -> Result<Written, RoundError> {
         self.count = self.count.wrapping_add(1);
-        let millis = now.millis().rem_euclid(1000);
-        let stamp = format!("{}{millis:03}{:06}", now.to_compact_text(), self.count % 1_000_000);
+        let stamp = stamp(now, self.count);
         let mut current = BTreeMap::new();
         let mut fresh = HashMap::new();
         for version in self.minimum_version..=*VERSIONS.end() {
@@ -214,35 +201,15 @@ impl Rounds {
         }
         Ok(files)
     }
-
-    /// Adds the fresh parts, and drops those that nobody can be downloading any more.
-    fn remember(&mut self, fresh: HashMap<String, Bytes>, now: UtcTime) {
-        self.parts.extend(fresh.into_iter().map(|(path, bytes)| (path, Served { bytes, named: now })));
-        for located in self.current.values().flatten() {
-            if let Some(kept) = self.parts.get_mut(&located.path) {
-                kept.named = now;
-            }
-        }
-        let retention = LEAST_RETENTION.max(self.expiry);
-        self.parts.retain(|_, kept| now.since(kept.named) <= retention);
-        let mut old: Vec<(UtcTime, usize, String)> = self
-            .parts
-            .iter()
-            .filter(|(_, kept)| kept.named < now)
-            .map(|(path, kept)| (kept.named, kept.bytes.len(), path.clone()))
-            .collect();
-        old.sort_unstable_by(|one, other| other.cmp(one));
-        let mut bytes = 0_usize;
-        for (_, length, path) in old {
-            bytes = bytes.saturating_add(length);
-            if bytes > MOST_OLD_BYTES {
-                self.parts.remove(&path);
-            }
-        }
-    }
 }
 
-fn sign(
+/// A stamp that no earlier round with a smaller count had (§4.1).
+pub(crate) fn stamp(now: UtcTime, count: u64) -> String {
+    format!("{}{:03}{:06}", now.to_compact_text(), now.millis().rem_euclid(1000), count % 1_000_000)
+}
+
+/// Signs a directory of these parts.
+pub(crate) fn sign(
     kind: SourceKind,
     keys: &SigningKeys,
     expires: UtcTime,

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::super::schema;
 use super::super::writer::Writer;
-use super::super::{ApprovedCa, CaCertificate, ConfigurationError, CostType, SharedParameters};
+use super::super::{ApprovedCa, CaCertificate, ConfigurationError, CostType, SharedParameters, Source};
 use super::{check_version, read};
 use crate::id::ClientId;
 
@@ -30,6 +31,35 @@ pub fn parse_for_evidence(bytes: &[u8], version: u8) -> Result<SharedParameters,
     read::shared(bytes, version).map_err(ConfigurationError::Schema)
 }
 
+/// Shared parameters with another list of sources and otherwise as they came, to the byte: what a
+/// configuration proxy serves in place of the registry (§13). Version 2 has no sources and stays as it
+/// is.
+///
+/// # Errors
+/// As [`parse`].
+pub fn with_source(bytes: &[u8], version: u8, source: &Source) -> Result<Vec<u8>, ConfigurationError> {
+    let before = parse(bytes, version)?;
+    if version == 2 {
+        return Ok(bytes.to_vec());
+    }
+    let misfit = || ConfigurationError::Schema("the sources cannot be found".to_owned());
+    let range = {
+        let document = schema::parse(bytes).map_err(ConfigurationError::Schema)?;
+        let mut children = document.root().elements().skip_while(|child| !child.is("", "source"));
+        let begin = children.next().ok_or_else(misfit)?.tag().start;
+        let behind = children.find(|child| !child.is("", "source")).ok_or_else(misfit)?;
+        begin..behind.tag().start
+    };
+    let mut writer = Writer::fragment();
+    write_source(&mut writer, source);
+    let (head, tail) = (bytes.get(..range.start), bytes.get(range.end..));
+    let (Some(head), Some(tail)) = (head, tail) else { return Err(misfit()) };
+    let after = [head, writer.finish().trim_ascii_end(), b"\n    ", tail].concat();
+    // Whatever stood between the elements, nothing but the sources may be different now.
+    let expected = SharedParameters { sources: vec![source.clone()], ..before };
+    if parse(&after, version)? == expected { Ok(after) } else { Err(misfit()) }
+}
+
 /// Writes shared parameters in this version; what the version does not know is left out.
 ///
 /// Of the certificate hashes of a server only those are written whose length fits the version: SHA-1 in
@@ -48,15 +78,7 @@ pub fn write(parameters: &SharedParameters, version: u8) -> Result<Vec<u8>, Conf
             return unwritable("no source".to_owned());
         }
         for source in &parameters.sources {
-            writer.start("source");
-            writer.text("address", &source.address);
-            for certificate in &source.internal_verification_certs {
-                writer.base64("internalVerificationCert", certificate);
-            }
-            for certificate in &source.external_verification_certs {
-                writer.base64("externalVerificationCert", certificate);
-            }
-            writer.end();
+            write_source(&mut writer, source);
         }
     }
     for ca in &parameters.approved_cas {
@@ -114,6 +136,18 @@ pub fn write(parameters: &SharedParameters, version: u8) -> Result<Vec<u8>, Conf
     }
     writer.text("ocspFreshnessSeconds", &parameters.ocsp_freshness_seconds.to_string());
     Ok(writer.finish())
+}
+
+fn write_source(writer: &mut Writer, source: &Source) {
+    writer.start("source");
+    writer.text("address", &source.address);
+    for certificate in &source.internal_verification_certs {
+        writer.base64("internalVerificationCert", certificate);
+    }
+    for certificate in &source.external_verification_certs {
+        writer.base64("externalVerificationCert", certificate);
+    }
+    writer.end();
 }
 
 fn approved_ca(writer: &mut Writer, ca: &ApprovedCa, version: u8) {

@@ -305,3 +305,36 @@ proptest! {
         let _ = shared::parse(&bytes, version);
     }
 }
+
+#[test]
+fn only_the_sources_are_replaced() {
+    let proxy = Source {
+        address: "proxy & co".to_owned(),
+        internal_verification_certs: vec![vec![8]],
+        external_verification_certs: vec![vec![8]],
+    };
+    for version in 2..=6 {
+        let mut parameters = carried(version);
+        if version > 2 {
+            parameters.sources.push(Source { address: "cs2".to_owned(), ..Source::default() });
+        }
+        let written = shared::write(&parameters, version).expect("written");
+        // What this program does not know stays as well.
+        let mut text = String::from_utf8(written).expect("text");
+        if version > 2 {
+            text = text.replace("</ns3:conf>", "<x:y xmlns:x=\"urn:x\">z</x:y><!-- end --></ns3:conf>");
+        }
+        let changed = shared::with_source(text.as_bytes(), version, &proxy).expect("replaced");
+        let expected = match version {
+            2 => carried(2),
+            _ => SharedParameters { sources: vec![proxy.clone()], ..carried(version) },
+        };
+        assert_eq!(shared::parse(&changed, version), Ok(expected), "version {version}");
+        let changed = String::from_utf8(changed).expect("text");
+        let tail = |text: &str| text.split_once("<approvedCA>").map(|(_, tail)| tail.to_owned());
+        assert_eq!(tail(&changed), tail(&text), "version {version}");
+        let again = shared::with_source(changed.as_bytes(), version, &proxy).expect("replaced");
+        assert_eq!(String::from_utf8(again).as_deref(), Ok(changed.as_str()));
+    }
+    assert!(shared::with_source(b"<conf/>", 6, &proxy).is_err());
+}
