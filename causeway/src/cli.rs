@@ -34,6 +34,8 @@ enum Command {
     Ca(RoleArgs),
     /// Runs a registry: signs and serves the global configuration.
     Registry(RoleArgs),
+    /// Runs a configuration proxy: mirrors a global configuration and signs it again.
+    Proxy(RoleArgs),
     /// Runs a security server.
     Server(RoleArgs),
     /// Runs the sample information system of the pilot.
@@ -66,7 +68,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let quiet = !matches!(
         cli.command,
-        Command::Ca(_) | Command::Registry(_) | Command::Server(_) | Command::Sample(_)
+        Command::Ca(_) | Command::Registry(_) | Command::Proxy(_) | Command::Server(_) | Command::Sample(_)
     );
     // Commands for people print what they have to say themselves; logs are for the roles.
     let filter = if quiet && cli.log_level == "info" { "warn" } else { &cli.log_level };
@@ -89,6 +91,7 @@ pub fn main() -> ExitCode {
             Command::Bench(arguments) => bench::run(arguments).await,
             Command::Ca(role) => roles::ca(&role.config, role.end_with_parent).await,
             Command::Registry(role) => roles::registry(&role.config, role.end_with_parent).await,
+            Command::Proxy(role) => roles::proxy(&role.config, role.end_with_parent).await,
             Command::Server(role) => roles::server(&role.config, role.end_with_parent).await,
             Command::Sample(sample) => roles::sample(sample.listen, sample.end_with_parent).await,
             Command::HelpConfig(arguments) => roles::help_config(&arguments),

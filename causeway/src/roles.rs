@@ -32,6 +32,8 @@ enum RoleName {
     Ca,
     /// The registry.
     Registry,
+    /// A configuration proxy.
+    Proxy,
     /// A security server.
     Server,
 }
@@ -62,6 +64,17 @@ pub async fn registry(config: &Path, end_with_parent: Option<i32>) -> ExitCode {
         let config = registry::config::Config::read(config).map_err(|error| in_file(config, &error))?;
         let running =
             registry::Registry::start(config, Clock::system()).await.map_err(|error| explain(&error))?;
+        Ok(async move { running.stop().await })
+    })
+    .await
+}
+
+/// Runs a configuration proxy.
+pub async fn proxy(config: &Path, end_with_parent: Option<i32>) -> ExitCode {
+    run("proxy", end_with_parent, async {
+        let config = registry::proxy::Config::read(config).map_err(|error| in_file(config, &error))?;
+        let running =
+            registry::proxy::Proxy::start(config, Clock::system()).await.map_err(|error| explain(&error))?;
         Ok(async move { running.stop().await })
     })
     .await
@@ -168,6 +181,7 @@ pub fn help_config(arguments: &HelpConfigArgs) -> ExitCode {
     match arguments.role {
         RoleName::Ca => print!("{}", manual(authority::MANUAL)),
         RoleName::Registry => print!("{}", registry::config::MANUAL),
+        RoleName::Proxy => print!("{}", registry::proxy::config::MANUAL),
         RoleName::Server => print!("{}", manual(security_server::config::MANUAL)),
     }
     ExitCode::SUCCESS

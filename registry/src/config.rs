@@ -297,7 +297,11 @@ fn socket(table: &Table<'_, '_>, at: &At<String>) -> Option<SocketAddr> {
         .or_else(|| told(table, at, "must be an IP address with a port, such as 127.0.0.1:80"))
 }
 
-pub(crate) fn obeys(table: &Table<'_, '_>, at: &At<String>, rule: impl Fn(&str) -> Result<(), String>) -> bool {
+pub(crate) fn obeys(
+    table: &Table<'_, '_>,
+    at: &At<String>,
+    rule: impl Fn(&str) -> Result<(), String>,
+) -> bool {
     rule(&at.value).map_err(|text| told::<()>(table, at, text)).is_ok()
 }
 

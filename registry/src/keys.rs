@@ -96,6 +96,8 @@ pub struct SigningKey {
     pub id: String,
     /// Since when it is published.
     pub since: UtcTime,
+    /// What kind of key it is.
+    pub kind: KeyKind,
     /// Whether it signs.
     pub active: bool,
     /// The container of its public key.
@@ -228,11 +230,13 @@ impl SigningKeys {
     pub fn keys(&self, kind: SourceKind) -> Vec<SigningKey> {
         let Ok(source) = self.list.source(kind) else { return Vec::new() };
         let show = |listed: &ListedKey| {
+            let held = self.token.key(&listed.id)?;
             Some(SigningKey {
                 id: listed.id.clone(),
                 since: listed.since.parse().ok()?,
+                kind: held.key.kind(),
                 active: listed.id == source.active,
-                certificate: certificate(&self.token.key(&listed.id)?)?.clone(),
+                certificate: certificate(&held)?.clone(),
             })
         };
         source.keys.iter().filter_map(show).collect()
@@ -343,11 +347,7 @@ impl SigningKeys {
         Ok((key.key, certificate))
     }
 
-    fn change(
-        &mut self,
-        kind: SourceKind,
-        change: impl FnOnce(&mut ListedSource),
-    ) -> Result<(), KeysError> {
+    fn change(&mut self, kind: SourceKind, change: impl FnOnce(&mut ListedSource)) -> Result<(), KeysError> {
         let mut list = self.list.clone();
         list.0.get_mut(&kind).map(change).ok_or(KeysError::NoSource(kind))?;
         self.written = write_list(&list_path(&self.settings.folder), &list)?;

@@ -41,10 +41,8 @@ impl Place {
 
     /// A registry of a small instance on a free port, which names these partners.
     async fn registry(&self, instance: &str, partners: &[&Path]) -> registry::Running {
-        let partners: String = partners
-            .iter()
-            .map(|anchor| format!("[[partner]]\nanchor = '{}'\n", anchor.display()))
-            .collect();
+        let partners: String =
+            partners.iter().map(|anchor| format!("[[partner]]\nanchor = '{}'\n", anchor.display())).collect();
         let text = format!(
             "instance = '{instance}'\n[[member-class]]\ncode = 'GOV'\n[[member]]\nclass = 'GOV'\ncode = '1'\n\
              name = 'One of {instance}'\n[[certification-service]]\nname = 'CA'\nprofile = 'FiVRK'\n\

@@ -222,7 +222,7 @@ async fn an_independent_verifier_accepts_what_is_published() {
                 assert_eq!((&found["members"], &found["servers"]), (&2.into(), &2.into()));
                 let parts = found["parts"].as_object().expect("parts");
                 match kind {
-                    SourceKind::External => assert_eq!(parts.len(), 1),
+                    SourceKind::External | SourceKind::Mirror => assert_eq!(parts.len(), 1),
                     SourceKind::Internal => {
                         let names: Vec<&str> = parts.keys().map(String::as_str).collect();
                         let mut expected =

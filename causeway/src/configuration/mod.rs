@@ -1,6 +1,8 @@
-//! `causeway configuration`: gets and checks global configuration without a server.
+//! `causeway configuration`: gets and checks global configuration without a server, and looks after the
+//! keys that sign it.
 
 mod check;
+mod keys;
 mod trust;
 
 use std::path::PathBuf;
@@ -21,7 +23,7 @@ pub use trust::{trust_of_folder, trust_of_zip};
 /// Longest anchor that is read, bytes.
 const ANCHOR_LIMIT: u64 = 16 << 20;
 
-/// Gets and checks global configuration.
+/// Gets and checks global configuration, and looks after the keys that sign it.
 #[derive(Args, Debug)]
 pub struct ConfigurationArgs {
     #[command(subcommand)]
@@ -46,6 +48,10 @@ enum Command {
     /// The status is 0 if everything is in order, 1 if something is not, 2 if there is nothing that could
     /// be checked.
     Check(check::CheckArgs),
+    /// Lists and changes the signing keys of a registry or of a configuration proxy.
+    ///
+    /// A role that runs notices a change at once and publishes it.
+    Keys(keys::KeysArgs),
 }
 
 /// Where a configuration comes from.
@@ -93,6 +99,7 @@ pub async fn run(arguments: ConfigurationArgs) -> ExitCode {
     match arguments.command {
         Command::Get { source, to } => get(&source, &to).await,
         Command::Check(arguments) => check::run(arguments).await,
+        Command::Keys(arguments) => keys::run(&arguments),
     }
 }
 

@@ -154,8 +154,7 @@ impl Mirror {
         }
         let named = self.versions.iter().flat_map(|one| &one.files).map(|file| file.path.as_str());
         self.shelf.put(fresh, named, now);
-        let directories =
-            self.versions.iter().filter_map(|one| Some((one.version, one.directory.clone()?)));
+        let directories = self.versions.iter().filter_map(|one| Some((one.version, one.directory.clone()?)));
         Served { directories: directories.collect(), parts: self.shelf.parts() }
     }
 
@@ -203,13 +202,14 @@ impl Mirrored {
         for instance in instances {
             let files = self.files_of(self.client.copy(), instance, instance == configuration.own_instance);
             for (name, identifier, bytes) in files {
-                let is_own_shared =
-                    instance == configuration.own_instance && identifier.as_deref() == Some(SHARED_PARAMETERS);
+                let is_own_shared = instance == configuration.own_instance
+                    && identifier.as_deref() == Some(SHARED_PARAMETERS);
                 let bytes = if is_own_shared { self.with_source(&bytes, source)? } else { bytes };
                 let digest = DigestAlgorithm::Sha512.digest(&bytes);
-                let known = self.files.iter().find(|known| {
-                    known.instance == instance && known.name == name && known.digest == digest
-                });
+                let known = self
+                    .files
+                    .iter()
+                    .find(|known| known.instance == instance && known.name == name && known.digest == digest);
                 let path = known.map_or_else(
                     || format!("{place}/V{}/{}/{}", self.version, folder_of(instance), folder_of(&name)),
                     |known| known.path.clone(),

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::Clock;
-use gateway::http::server::Connection;
 use gateway::http::serve;
+use gateway::http::server::Connection;
 use protocol::configuration::{Anchor, ConfigurationError};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -124,8 +124,7 @@ fn prepare(config: &Config, clock: Clock) -> Result<Prepared, ProxyError> {
         let anchor = Anchor::parse(&file).map_err(|error: ConfigurationError| refused(error.to_string()))?;
         let path = config.mirror_folder(&mirror.name);
         files::make_folder(&path, 0o700).map_err(folder(path))?;
-        let keys =
-            SigningKeys::open_for(config.keys(&mirror.name), &[SourceKind::Mirror], &pin, clock.now());
+        let keys = SigningKeys::open_for(config.keys(&mirror.name), &[SourceKind::Mirror], &pin, clock.now());
         let keys = keys.map_err(StartError::from)?;
         mirrors.push(Mirror::new(config, mirror, anchor, address.clone(), keys, clock));
     }
@@ -152,8 +151,7 @@ impl Prepared {
         let Self { http, https, mirrors, period } = self;
         let (stop, stopped) = watch::channel(false);
         let connections = Arc::new(Connections::default());
-        let make =
-            move |connection: Connection| Publication::accept(&connection, &documents, &connections);
+        let make = move |connection: Connection| Publication::accept(&connection, &documents, &connections);
         let http_at = http.local_addr().map_err(StartError::Thread)?;
         let https_at = match &https {
             Some((listener, _)) => Some(listener.local_addr().map_err(StartError::Thread)?),

@@ -12,7 +12,7 @@ mod shelf;
 pub use address::Address;
 pub(crate) use folder::PublishedFolder;
 pub(crate) use published::{Documents, Found, version};
-pub(crate) use shelf::Shelf;
 pub use published::{Published, SourceKind};
 pub use round::{RoundError, Rounds};
 pub(crate) use round::{sign, stamp};
+pub(crate) use shelf::Shelf;
