@@ -4,36 +4,41 @@ use crate::digest::{Digest, DigestAlgorithm};
 use crate::fault::{Fault, code};
 use crate::xml::{Canonicalization, Child, Document, Element, Limits, XMLDSIG_NAMESPACE, decode_base64};
 
-use super::NAMESPACE;
+use super::{NAMESPACE, plain};
 
 /// Bounds of one chain document: far above a batch of a million messages with a thousand parts.
 const LIMITS: Limits = Limits { octets: 1 << 20, depth: 8, nodes: 20_000, attributes: 16 };
 
 /// A chain result: where its chain starts, and what the chain must come to.
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct ChainResult {
     pub(super) uri: String,
     pub(super) digest: Digest,
 }
 
 /// A chain document.
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct Chain {
     pub(super) default_method: DigestAlgorithm,
     pub(super) steps: Vec<Step>,
 }
 
 /// A step: some values under a name.
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct Step {
     pub(super) id: String,
     pub(super) values: Vec<Value>,
 }
 
 /// One value of a step.
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct Value {
     pub(super) kind: ValueKind,
     /// Its own digest method, else the one of the document.
     pub(super) method: DigestAlgorithm,
 }
 
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) enum ValueKind {
     /// A digest.
     Hash(Digest),
@@ -49,6 +54,11 @@ fn malformed(reason: &str) -> Fault {
 
 impl ChainResult {
     pub(super) fn parse(octets: &[u8]) -> Result<Self, Fault> {
+        plain::chain_result(octets).map_or_else(|| Self::parse_any(octets), Ok)
+    }
+
+    /// Reads any XML of this meaning.
+    pub(super) fn parse_any(octets: &[u8]) -> Result<Self, Fault> {
         let document = parse(octets)?;
         let root = document.root();
         if !root.is(NAMESPACE, "HashChainResult") {
@@ -66,6 +76,11 @@ impl ChainResult {
 
 impl Chain {
     pub(super) fn parse(octets: &[u8]) -> Result<Self, Fault> {
+        plain::chain(octets).map_or_else(|| Self::parse_any(octets), Ok)
+    }
+
+    /// Reads any XML of this meaning.
+    pub(super) fn parse_any(octets: &[u8]) -> Result<Self, Fault> {
         let document = parse(octets)?;
         let root = document.root();
         if !root.is(NAMESPACE, "HashChain") {

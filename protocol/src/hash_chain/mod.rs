@@ -5,6 +5,7 @@
 
 mod build;
 mod document;
+mod plain;
 mod step;
 #[cfg(test)]
 mod tests;
