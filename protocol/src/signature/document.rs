@@ -24,7 +24,7 @@ pub(super) const LIMITS: Limits = Limits { octets: 1 << 20, depth: 32, nodes: 20
 const ASIC_NAMESPACES: [&str; 2] = ["http://uri.etsi.org/02918/v1.2.1#", "http://uri.etsi.org/02918/v1.1.1#"];
 
 /// A signature document, parsed; nothing in it is believed yet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SignatureDocument {
     octets: Bytes,
     certificate: Bytes,
@@ -107,6 +107,19 @@ impl SignatureDocument {
         drop(document);
         parsed.octets = octets;
         Ok(parsed)
+    }
+
+    /// A document that differs from this one in these things.
+    pub(super) fn like(
+        &self,
+        octets: Bytes,
+        value: Vec<u8>,
+        signed_info: Vec<u8>,
+        references: References,
+        signing_time: Option<UtcTime>,
+    ) -> Option<Self> {
+        let same = self.clone();
+        (!value.is_empty()).then_some(Self { octets, value, signed_info, references, signing_time, ..same })
     }
 
     /// The document itself.
@@ -192,7 +205,7 @@ pub(super) fn ds<'d>(element: &Element<'d>, local: &str) -> Result<Element<'d>, 
         .ok_or_else(|| malformed(format!("ds:{local} is missing in the signature")))
 }
 
-fn xades<'d>(element: &Element<'d>, local: &str) -> Option<Element<'d>> {
+pub(super) fn xades<'d>(element: &Element<'d>, local: &str) -> Option<Element<'d>> {
     element.child(XADES_NAMESPACE, local)
 }
 
@@ -202,7 +215,7 @@ pub(super) fn base64(element: &Element<'_>) -> Result<Vec<u8>, Fault> {
         .ok_or_else(|| malformed(format!("{} is not base64", element.local_name())))
 }
 
-fn qualifying_properties<'d>(signature: &Element<'d>) -> Option<Element<'d>> {
+pub(super) fn qualifying_properties<'d>(signature: &Element<'d>) -> Option<Element<'d>> {
     signature
         .elements()
         .filter(|element| element.is(XMLDSIG_NAMESPACE, "Object"))

@@ -8,6 +8,7 @@ mod document;
 mod parts;
 mod references;
 mod schema;
+mod template;
 #[cfg(test)]
 mod tests;
 mod timestamp;
@@ -17,6 +18,7 @@ pub use build::{CertificateRef, SignedReference, SigningEvidence, Unsigned, prep
 pub use document::SignatureDocument;
 pub use parts::{PartDigests, Parts};
 pub use references::References;
+pub use template::Template;
 pub use timestamp::insert_timestamp;
 
 pub use crate::hash_chain::Rules;

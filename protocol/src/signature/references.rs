@@ -12,18 +12,40 @@ const MOST_REFERENCES: usize = 30;
 const MOST_TRANSFORMS: usize = 5;
 
 /// The references of a signature. Those into the document itself were checked when it was parsed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct References {
-    references: Vec<Reference>,
+    pub(super) references: Vec<Reference>,
     has_properties: bool,
     rules: Rules,
 }
 
-#[derive(Clone, Debug)]
-struct Reference {
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Reference {
     target: Target,
-    transforms: Vec<Canonicalization>,
+    pub(super) transforms: Vec<Canonicalization>,
     digest: Digest,
+}
+
+impl Reference {
+    pub(super) fn is_properties(&self) -> bool {
+        matches!(self.target, Target::Properties(_))
+    }
+
+    pub(super) fn is_inside(&self) -> bool {
+        matches!(self.target, Target::Inside(_))
+    }
+
+    pub(super) fn algorithm(&self) -> DigestAlgorithm {
+        self.digest.algorithm()
+    }
+
+    /// Gives it another digest. `properties` are the canonical signed properties, in case it is about them.
+    pub(super) fn set_digest(&mut self, digest: Digest, properties: &[u8]) {
+        if let Target::Properties(is_right) = &mut self.target {
+            *is_right = digest.algorithm().digest(properties) == digest;
+        }
+        self.digest = digest;
+    }
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
