@@ -162,6 +162,31 @@ fn what_is_remembered_ends_with_its_evidence() {
     assert_eq!(memory.recalled(), recalled);
 }
 
+/// A signer that was seen before is not treated better: each changed octet gets the verdict that it gets
+/// from somebody who has never seen the signer.
+#[test]
+fn a_signer_that_is_known_is_verified_like_any_other() {
+    let scene = Scene::new(KeyKind::P256);
+    let memory = VerifiedSignatures::default();
+    let (first, batch) = scene.batch(2);
+    assert_eq!(scene.verify(&first, &parts(&batch, 0), &memory), Ok(()));
+    let (document, batch) = scene.batch(3);
+    let parts = parts(&batch, 1);
+    let mut wrong = 0;
+    for position in (0..document.len()).step_by(3) {
+        for byte in *b"A9=<" {
+            let mut changed = document.to_vec();
+            changed[position] = byte;
+            let changed = Bytes::from(changed);
+            let verdict = scene.verify(&changed, &parts, &memory);
+            assert_eq!(verdict, scene.verify(&changed, &parts, &VerifiedSignatures::default()), "{position}");
+            wrong += usize::from(verdict.is_err());
+        }
+    }
+    assert!(wrong > document.len(), "{wrong} changes were refused");
+    assert_eq!(scene.verify(&document, &parts, &memory), Ok(()));
+}
+
 #[test]
 fn containers_verify_and_tell_what_they_hold() {
     for kind in [KeyKind::P256, KeyKind::P384, KeyKind::P521, KeyKind::Rsa2048] {

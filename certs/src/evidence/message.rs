@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::digest::DigestAlgorithm;
 use protocol::fault::{Fault, code};
 use protocol::id::ClientId;
 use protocol::signature::{Parts, References, Rules, SignatureDocument};
@@ -37,8 +36,10 @@ pub fn verify_message(
 }
 
 /// A message whose signature verified.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SignedMessage {
+    /// The octets of the signature document, held in one place for all messages that it signs.
+    pub document: Bytes,
     /// How old the evidence is that the certificate was good: `thisUpdate` of the oldest OCSP response
     /// that the verdict rests on. Who wants it fresher than the instance's setting compares it with the
     /// time.
@@ -75,33 +76,67 @@ fn verify(
     memory: Option<&VerifiedSignatures>,
     at: UtcTime,
 ) -> Result<SignedMessage, Fault> {
+    let member = signer.member();
     // A signature over one message alone does not come again, so there is nothing to recall.
-    let memory = memory.filter(|_| parts.hash_chain.is_some());
-    let key = memory.map(|memory| (memory, DigestAlgorithm::Sha256.digest(document)));
-    if let Some((memory, digest)) = &key
-        && let Some(verified) = memory.recall(digest, signer.member(), trust, at)
+    let comes_again = memory.filter(|_| parts.hash_chain.is_some());
+    if let Some(memory) = comes_again
+        && let Some((verified, document)) = memory.recall(document, member, trust, at)
     {
         let place = verified.references.check(parts)?;
-        return Ok(verified.message(&place));
+        return Ok(verified.message(document, &place));
     }
-    let signature = SignatureDocument::parse(document.clone(), Rules::Message)?;
-    let (verified, place) = check(&signature, parts, signer, trust, Rules::Message, at)?;
-    let message = verified.message(&place);
-    if let Some((memory, digest)) = key {
-        memory.remember(digest, verified, trust, at);
-    }
-    Ok(message)
+    let (verified, place) = match memory.and_then(|memory| memory.signers.read(document, member, trust, at)) {
+        Some((signature, known)) => {
+            let references = signature.references();
+            references.check_coverage(parts)?;
+            let place = references.check_hash_chain(parts)?;
+            signature_value(&signature, &known.certificate)?;
+            references.check_digests(&|name| parts.part(name))?;
+            let verified = Verified {
+                signer: member.clone(),
+                references: Arc::new(references.clone()),
+                identity: SignatureIdentity::of(&signature),
+                status_of: known.status_of,
+                from: known.from,
+                until: known.until,
+            };
+            (verified, place)
+        }
+        None => {
+            let signature = SignatureDocument::parse(document.clone(), Rules::Message)?;
+            let Checked { verified, place, certificate } =
+                check(&signature, parts, signer, trust, Rules::Message, at)?;
+            if let Some(memory) = memory {
+                memory.signers.remember(&signature, certificate, &verified, trust, at);
+            }
+            (verified, place)
+        }
+    };
+    let message = verified.message(document.clone(), &place);
+    Ok(match comes_again {
+        Some(memory) => SignedMessage { document: memory.remember(document, verified, trust, at), ..message },
+        None => message,
+    })
 }
 
 impl Verified {
-    fn message(&self, place: &[u32]) -> SignedMessage {
+    fn message(&self, document: Bytes, place: &[u32]) -> SignedMessage {
         SignedMessage {
+            document,
             status_of: self.status_of,
             identity: self.identity.message(place),
             signer: self.identity.signer,
             signed: self.identity.signed,
         }
     }
+}
+
+/// A message that passed [`check`].
+struct Checked {
+    verified: Verified,
+    /// Of the message in its batch.
+    place: Vec<u32>,
+    certificate: Certificate,
 }
 
 /// Verifies a signature as it was at a time, by the rules for evidence that may be old (§1.7, §0.3).
@@ -119,7 +154,7 @@ pub fn verify_archived(
     check(&signature, parts, signer, trust, Rules::Evidence, at).map(drop)
 }
 
-/// Steps 4 to 11, in their order. Gives the place of the message in the batch as well.
+/// Steps 4 to 11, in their order.
 fn check(
     signature: &SignatureDocument,
     parts: &Parts,
@@ -127,7 +162,7 @@ fn check(
     trust: &TrustStore,
     rules: Rules,
     at: UtcTime,
-) -> Result<(Verified, Vec<u32>), Fault> {
+) -> Result<Checked, Fault> {
     let references = signature.references();
     references.check_coverage(parts)?;
     let place = references.check_hash_chain(parts)?;
@@ -139,7 +174,8 @@ fn check(
     let responses = ocsp_responses(signature);
     ocsp::check_path(&path, &responses, trust, at)?;
     let identity = SignatureIdentity::of(signature);
-    Ok((dated(signer, references, identity, &path, &responses, trust, at), place))
+    let verified = dated(signer, references, identity, &path, &responses, trust, at);
+    Ok(Checked { verified, place, certificate })
 }
 
 /// The verdict with the time for which it would be the same.

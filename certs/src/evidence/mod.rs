@@ -8,6 +8,7 @@ mod identity;
 mod memory;
 mod message;
 mod report;
+mod signers;
 
 pub use container::verify_container;
 pub use identity::{LoggedIdentities, LoggedIdentity, MessageIdentity};

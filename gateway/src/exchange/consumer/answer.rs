@@ -60,7 +60,7 @@ impl Call {
 }
 
 impl Answered {
-    pub(super) fn verify(self, summary: &mut Summary) -> Result<Verified, Refusal> {
+    pub(super) fn verify(mut self, summary: &mut Summary) -> Result<Verified, Refusal> {
         let call = &self.call;
         let request = &call.parsed.request;
         let signature = Signature {
@@ -71,10 +71,12 @@ impl Answered {
         };
         let snapshot = &call.parsed.accepted.snapshot;
         let now = call.node().clock.now();
-        signature.verify(call.node(), snapshot, request.service().provider(), &call.terms, now)?;
+        let provider = request.service().provider();
+        let message = signature.verify(call.node(), snapshot, provider, &call.terms, now)?;
         summary.signature = Verdict::Good;
         let expected = request_hash(request.blob(), call.body.as_ref());
         self.response.check_answers(request, &expected)?;
+        self.signed.document = message.document;
         Ok(Verified(self))
     }
 }

@@ -300,7 +300,7 @@ impl Call {
 }
 
 impl Authorised {
-    pub(super) fn verify(self, summary: &mut Summary) -> Result<Verified, Refusal> {
+    pub(super) fn verify(mut self, summary: &mut Summary) -> Result<Verified, Refusal> {
         let call = &self.call;
         let signature = Signature {
             blob: call.request.blob(),
@@ -310,6 +310,7 @@ impl Authorised {
         };
         let message =
             signature.verify(call.node(), &call.snapshot, call.request.client(), &call.terms, call.now)?;
+        self.call.signed.document = message.document.clone();
         summary.signature = Verdict::Good;
         Ok(Verified { authorised: self, message })
     }
