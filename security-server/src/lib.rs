@@ -5,6 +5,7 @@ pub mod description;
 pub mod directory;
 pub mod doctor;
 pub mod enrol;
+mod gather;
 pub mod message_log;
 pub mod node;
 mod replay_journal;

@@ -1,8 +1,9 @@
 //! Signs messages, many with one signature.
 //!
-//! Each certificate has a thread of its own. Whatever arrived while a signature was being made goes into the
-//! next one; there is no timer, so a lone message is signed at once and a crowd shares the cost
-//! (signatures and evidence §1.6). Which certificate signs for a member is chosen by §7.2 and
+//! A fast key (P-256) signs on the worker that has the message: all that arrived together share one
+//! signature. Other certificates have a thread each, and whatever arrived while a signature was being made
+//! goes into the next one. There is no timer, so a lone message is signed at once and a crowd shares the
+//! cost (signatures and evidence §1.6). Which certificate signs for a member is chosen by §7.2 and
 //! remembered until something that the choice rests on may have changed.
 
 mod choice;
@@ -28,7 +29,6 @@ use protocol::fault::{Fault, code};
 use protocol::id::MemberId;
 use protocol::signature::SignatureAlgorithm;
 use protocol::time::UtcTime;
-use tokio::sync::oneshot;
 
 use choice::{Candidate, Choices};
 use worker::{Job, Worker};
@@ -130,9 +130,7 @@ impl Signer for BatchSigner {
     fn sign<'a>(&'a self, member: &'a MemberId, parts: Vec<Digest>) -> BoxFuture<'a, Result<Signed, Fault>> {
         Box::pin(async move {
             let choice = self.choice(member)?;
-            let (answer, signed) = oneshot::channel();
-            choice.worker.queue(Job { evidence: Arc::clone(&choice.evidence), parts, answer })?;
-            signed.await.unwrap_or_else(|_| Err(worker::failed("the signing thread has ended")))
+            choice.worker.sign(Job { evidence: Arc::clone(&choice.evidence), parts }).await
         })
     }
 
