@@ -151,8 +151,8 @@ impl MessageLog {
             tracing::error!(%error, "the message log cannot be written yet");
         }
         let copier = Copier::start(storage, opened.space, &folder, settings.inline_body_limit)?;
-        let queue = Arc::new(Queue::default());
-        let thread = Some(committer::start(Arc::clone(&queue), opened.writer)?);
+        let queue = Arc::new(Queue::new(opened.writer));
+        let thread = Some(committer::start(Arc::clone(&queue))?);
         let parts = (Arc::clone(&queue), opened.shared);
         let stamper = Arc::new(Stamper::new(parts, timestamper, settings.timestamps, clock, folder));
         Ok(Self { queue, stamper, copier, bodies: settings.bodies, thread, _lock: opened.lock })

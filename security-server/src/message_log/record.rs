@@ -3,6 +3,8 @@
 //! Everything costly is computed in [`Prepared::new`], on the thread of the caller: digests, salt and
 //! encoding. The committer only copies and hashes a few octets per record.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use gateway::ports::{LogEntry, Signed};
 use protocol::digest::DigestAlgorithm;
@@ -16,6 +18,10 @@ use super::merkle::{Hash, digest};
 pub(super) type Long = [u8; 64];
 
 const ABSENT_LONG: u32 = u32::MAX;
+
+/// Signatures whose digests a thread remembers: those of messages that came and of some that were sent.
+const LATEST_KEPT: usize = 8;
+
 /// SHA-512 of `bytes`.
 pub(super) fn sha512(bytes: &[u8]) -> Long {
     DigestAlgorithm::Sha512.digest(bytes).bytes().try_into().unwrap_or([0; 64])
@@ -51,32 +57,34 @@ impl SharedSignature {
     /// Digests the shared parts, unless this thread did so a moment ago for another of the batch.
     fn of(signed: &Signed) -> Self {
         thread_local! {
-            // The clones keep the octets alive, so the same address means the same octets.
-            static LAST: std::cell::RefCell<Option<SharedSignature>> = const { std::cell::RefCell::new(None) };
+            static LATEST: std::cell::RefCell<VecDeque<SharedSignature>> =
+                const { std::cell::RefCell::new(VecDeque::new()) };
         }
-        let same = |a: &Bytes, b: &Bytes| a.as_ptr() == b.as_ptr() && a.len() == b.len();
-        LAST.with_borrow_mut(|last| match last {
-            Some(known)
-                if same(&known.document, &signed.document)
-                    && match (&known.result, &signed.hash_chain_result) {
-                        (Some(a), Some(b)) => same(a, b),
-                        (None, None) => true,
-                        _ => false,
-                    } =>
-            {
-                known.clone()
+        LATEST.with_borrow_mut(|latest| {
+            if let Some(known) = latest.iter().find(|known| known.is_of(signed)) {
+                return known.clone();
             }
-            _ => {
-                let new = Self {
-                    document: signed.document.clone(),
-                    result: signed.hash_chain_result.clone(),
-                    document_digest: sha512(&signed.document),
-                    result_digest: sha512(signed.hash_chain_result.as_deref().unwrap_or_default()),
-                };
-                *last = Some(new.clone());
-                new
+            let new = Self {
+                document: signed.document.clone(),
+                result: signed.hash_chain_result.clone(),
+                document_digest: sha512(&signed.document),
+                result_digest: sha512(signed.hash_chain_result.as_deref().unwrap_or_default()),
+            };
+            if latest.len() == LATEST_KEPT {
+                latest.pop_back();
             }
+            latest.push_front(new.clone());
+            new
         })
+    }
+
+    /// Whether these are the parts of `signed`. A clone keeps its octets alive, so the same address means
+    /// the same octets; the document is in one place for all of a batch, the short chain result may not be.
+    fn is_of(&self, signed: &Signed) -> bool {
+        let (document, other) = (&self.document, &signed.document);
+        document.as_ptr() == other.as_ptr()
+            && document.len() == other.len()
+            && self.result == signed.hash_chain_result
     }
 
     /// Digests of document and chain result.

@@ -34,6 +34,9 @@ use super::tree::{self, Upper};
 
 /// Most octets of one group; more would hold up those who came first.
 const GROUP_LIMIT: usize = 8 << 20;
+/// How far ahead of the frames a segment is filled with zeros, in octets. Room that was only reserved has to be
+/// marked as used with every write, which costs more than the write itself.
+const ZEROS_AHEAD: usize = 256 << 10;
 /// Pause between tries to get room for a new segment or to repair.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -67,6 +70,8 @@ pub(super) struct Active {
     header: SegmentHeader,
     index: SharedIndex,
     end: u64,
+    /// Up to here the file was written once, with frames or zeros.
+    written: u64,
     /// Octets the index will need.
     reserve: u64,
     signatures: HashMap<(Long, Long), u32>,
@@ -91,7 +96,31 @@ impl Active {
             + names) as u64;
         let index = Arc::new(RwLock::new(index));
         // Which signatures are there already is not carried over a restart: at worst one is stored twice.
-        Self { file, header, index, end, reserve, signatures: HashMap::new(), upper, broken: true }
+        Self {
+            file,
+            header,
+            index,
+            end,
+            written: end,
+            reserve,
+            signatures: HashMap::new(),
+            upper,
+            broken: true,
+        }
+    }
+
+    /// Writes frames at the end, and zeros behind them when they go beyond what was written once.
+    fn append(&mut self, frames: &[u8], limit: u64) -> io::Result<()> {
+        static ZEROS: [u8; ZEROS_AHEAD] = [0; ZEROS_AHEAD];
+        self.file.write_at(frames, self.end)?;
+        let end = self.end + frames.len() as u64;
+        if end > self.written {
+            let room = usize::try_from(limit.saturating_sub(end)).unwrap_or(ZEROS_AHEAD);
+            let zeros = ZEROS.get(..room).unwrap_or(&ZEROS);
+            self.file.write_at(zeros, end)?;
+            self.written = end + zeros.len() as u64;
+        }
+        Ok(())
     }
 
     pub(super) fn reading(&self, path: PathBuf) -> Result<Segment, ReadError> {
@@ -145,7 +174,7 @@ impl Writer {
         let mut rest = batch.drain(..).peekable();
         while rest.peek().is_some() {
             if let Err(error) = self.ready() {
-                rest.by_ref().for_each(|pending| answer(pending, Err(error.clone())));
+                rest.by_ref().for_each(|pending| pending.answer(Err(error.clone())));
                 return;
             }
             let Some(active) = self.active.as_mut() else { continue };
@@ -155,10 +184,9 @@ impl Writer {
                 let worst = worst_length(&pending.work) as u64;
                 if worst > MAX_PAYLOAD as u64 {
                     if let Some(pending) = rest.next() {
-                        answer(
-                            pending,
-                            Err(LogError::Unavailable("the message is too long for a record".into())),
-                        );
+                        pending.answer(Err(LogError::Unavailable(
+                            "the message is too long for a record".into(),
+                        )));
                     }
                     continue;
                 }
@@ -179,7 +207,7 @@ impl Writer {
                 continue;
             }
             if let Err(error) = self.commit(group) {
-                rest.by_ref().for_each(|pending| answer(pending, Err(error.clone())));
+                rest.by_ref().for_each(|pending| pending.answer(Err(error.clone())));
                 return;
             }
         }
@@ -192,7 +220,7 @@ impl Writer {
     fn commit(&mut self, group: Group) -> Result<(), LogError> {
         let Some(active) = self.active.as_mut() else { return Ok(()) };
         let result = move_bodies(self.storage.as_ref(), &self.settings.folder, &group.bodies)
-            .and_then(|()| active.file.write_at(&self.buffer, active.end))
+            .and_then(|()| active.append(&self.buffer, self.settings.segment_size))
             // A crash before this line may leave any part of the group; restart keeps its whole frames up
             // to the first that is not. A crash after it leaves all of it. Nobody was answered yet.
             .and_then(|()| active.file.sync());
@@ -206,7 +234,7 @@ impl Writer {
                 let _ = self.storage.remove(path);
             }
             let error = self.failed("write", &error);
-            group.done.into_iter().for_each(|(_, pending)| answer(pending, Err(error.clone())));
+            group.done.into_iter().for_each(|(_, pending)| pending.answer(Err(error.clone())));
             return Err(error);
         }
         active.end += self.buffer.len() as u64;
@@ -237,7 +265,7 @@ impl Writer {
         index.end = active.end;
         drop(index);
         for (pending, sequence) in answers {
-            answer(pending, Ok(LogPosition(sequence)));
+            pending.answer(Ok(LogPosition(sequence)));
         }
         Ok(())
     }
@@ -274,6 +302,7 @@ impl Writer {
         match result {
             Ok(()) => {
                 active.broken = false;
+                active.written = active.end;
                 Ok(())
             }
             Err(error) => Err(self.failed("repair", &error)),
@@ -319,6 +348,7 @@ impl Writer {
             file,
             header,
             end: index.end,
+            written: index.end,
             index: Arc::new(RwLock::new(index)),
             reserve: 0,
             signatures: HashMap::new(),
@@ -422,11 +452,6 @@ fn worst_length(work: &Work) -> usize {
                 + 256
         }
     }
-}
-
-fn answer(pending: Pending, result: Result<LogPosition, LogError>) {
-    // Whoever does not wait any more has given up; the record stands all the same.
-    let _ = pending.done.send(result);
 }
 
 impl Group {
