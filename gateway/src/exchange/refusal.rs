@@ -45,7 +45,7 @@ impl Refusal {
     }
 
     /// The same refusal under another code.
-    pub(crate) fn as_code(self, code: &'static str) -> Self {
+    pub(crate) fn with_code(self, code: &'static str) -> Self {
         let Self { fault, cause, foreign } = self;
         let cause = cause.unwrap_or_else(|| fault.code.to_string());
         Self { fault: Fault::new(code, fault.text), cause: Some(cause), foreign }

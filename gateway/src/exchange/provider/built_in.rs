@@ -101,7 +101,7 @@ async fn description(call: &Call) -> Result<Told, Refusal> {
         return Err(refused(format!("service '{named}' is of type {name}, not OPENAPI")).into());
     }
     let fetched =
-        call.fetch_description(&service).await.map_err(|refusal| refusal.as_code(code::INTERNAL_ERROR))?;
+        call.fetch_description(&service).await.map_err(|refusal| refusal.with_code(code::INTERNAL_ERROR))?;
     let format = Format::of(fetched.content_type.as_deref(), &fetched.path);
     let masked = openapi::without_servers(&fetched.body, format).map_err(|error| {
         let text = format!("the description of service '{named}' cannot be handed out");
