@@ -207,6 +207,7 @@ impl Node {
         let keys = Keys {
             keys: Mutex::new(HashMap::from([(member(code), signing)])),
             spoils: AtomicBool::new(false),
+            intermediates: Mutex::default(),
         };
         let node = Self {
             id,

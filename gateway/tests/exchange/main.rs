@@ -6,6 +6,7 @@
 extern crate causeway_gateway as gateway;
 
 mod calls;
+mod catalogue;
 mod choice;
 mod craft;
 mod federation;
@@ -17,6 +18,7 @@ mod refusals;
 mod replays;
 mod requests;
 mod responses;
+mod rest;
 mod service;
 mod streams;
 mod trusting;

@@ -16,7 +16,7 @@ use protocol::digest::{Digest, DigestAlgorithm};
 use protocol::fault::{Fault, code};
 use protocol::hash_chain::signature_batch;
 use protocol::id::{ClientId, GlobalGroupId, MemberId, SecurityServerId, ServiceId};
-use protocol::signature::{SignatureAlgorithm, SignedReference, SigningEvidence, prepare};
+use protocol::signature::{CertificateRef, SignatureAlgorithm, SignedReference, SigningEvidence, prepare};
 use protocol::time::UtcTime;
 
 /// Signs with one key a member, one message at a time.
@@ -24,6 +24,8 @@ pub(crate) struct Keys {
     pub keys: Mutex<HashMap<MemberId, SigningKey>>,
     /// Signs something else than it was asked to.
     pub spoils: AtomicBool,
+    /// Certificates of authorities that it puts into signatures.
+    pub intermediates: Mutex<Vec<CertificateRef>>,
 }
 
 #[derive(Clone)]
@@ -47,7 +49,7 @@ impl Keys {
             certificate: certificate.der().clone(),
             issuer_name: certificate.issuer_name(),
             serial: certificate.serial_decimal(),
-            intermediates: Vec::new(),
+            intermediates: self.intermediates.lock().unwrap().clone(),
             ocsp_responses: vec![response],
         };
         let needs_chain = messages.len() > 1 || messages[0].len() > 1;
@@ -92,6 +94,8 @@ impl Signer for Keys {
 pub(crate) struct Log {
     pub entries: Mutex<Vec<(LogEntry, bool)>>,
     pub full: AtomicBool,
+    /// What it says instead of keeping anything.
+    pub failure: Mutex<Option<LogError>>,
     pub delay: Mutex<Duration>,
 }
 
@@ -106,6 +110,9 @@ impl MessageLog for Log {
         Box::pin(async move {
             let delay = *self.delay.lock().unwrap();
             tokio::time::sleep(delay).await;
+            if let Some(error) = self.failure.lock().unwrap().clone() {
+                return Err(error);
+            }
             if self.full.load(Ordering::Relaxed) {
                 return Err(LogError::Full("the secret reason".to_owned()));
             }

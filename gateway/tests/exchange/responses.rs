@@ -32,7 +32,7 @@ struct Answer {
 type Spoil = Box<dyn Fn(&mut Answer) + Send + Sync>;
 
 /// A provider's server that signs rightly and answers wrongly.
-struct Impostor {
+pub(crate) struct Impostor {
     federation: Arc<Federation>,
     /// Changes the head before it is signed.
     head: Mutex<fn(String) -> String>,
@@ -91,8 +91,20 @@ impl Service for Impostor {
     }
 }
 
+impl Impostor {
+    /// From now on it answers with this HTTP status.
+    pub(crate) fn answers_with_status(&self, status: u16) {
+        *self.spoil.lock().unwrap() = Some(Box::new(move |answer| answer.status = status));
+    }
+
+    /// From now on it changes heads in this way before it signs them.
+    pub(crate) fn changes_head(&self, change: fn(String) -> String) {
+        *self.head.lock().unwrap() = change;
+    }
+}
+
 /// A federation whose provider's server is the impostor.
-async fn start() -> (Arc<Federation>, Arc<Impostor>, watch::Sender<bool>) {
+pub(crate) async fn start_impostor() -> (Arc<Federation>, Arc<Impostor>, watch::Sender<bool>) {
     let mut federation = Federation::start();
     federation.provider.gateway.take().unwrap().stop().await;
     let (key, certificate) = &federation.provider.authentication;
@@ -126,7 +138,7 @@ fn fault() -> Bytes {
 
 #[tokio::test]
 async fn spoilt_answers_are_refused() {
-    let (federation, impostor, _stop) = start().await;
+    let (federation, impostor, _stop) = start_impostor().await;
     assert_eq!(federation.call("GET", ECHO, Outgoing::Empty).await.status, 200);
     let place = |kind: PartKind| {
         move |answer: &Answer| {
@@ -198,7 +210,7 @@ async fn spoilt_answers_are_refused() {
 
 #[tokio::test]
 async fn faults_of_all_shapes_are_handed_on() {
-    let (federation, impostor, _stop) = start().await;
+    let (federation, impostor, _stop) = start_impostor().await;
     let shapes: [(&str, Spoil); 4] = [
         (
             "alone",
@@ -241,7 +253,7 @@ async fn faults_of_all_shapes_are_handed_on() {
 
 #[tokio::test]
 async fn answers_to_other_requests_are_refused() {
-    let (federation, impostor, _stop) = start().await;
+    let (federation, impostor, _stop) = start_impostor().await;
     let changes: [fn(String) -> String; 6] = [
         |head| head.replace("x-road-client:CW/COM/1/client", "x-road-client:CW/COM/1/other"),
         |head| head.replace("x-road-id:CW-", "x-road-id:CX-"),

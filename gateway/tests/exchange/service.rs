@@ -100,6 +100,21 @@ impl Service for Answers {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             });
             *response.body_mut() = body;
+        } else if path.contains("/headers/") {
+            *response.status_mut() = hyper::StatusCode::from_u16(number as u16).unwrap();
+            for (name, value) in [
+                ("location", "http://elsewhere/x"),
+                ("content-encoding", "gzip"),
+                ("set-cookie", "a=1"),
+                ("set-cookie", "b=2"),
+                ("etag", "\"7\""),
+                ("server", "mine"),
+                ("x-road-service", "CW/COM/9/forged"),
+                ("x-road-client", "CW/COM/9/forged"),
+            ] {
+                response.headers_mut().append(name, value.parse().unwrap());
+            }
+            *response.body_mut() = Bytes::from_static(b"\x1f\x8bnot really").into();
         } else if path.contains("/described") {
             let (content_type, document) = self.0.description.lock().unwrap().clone();
             if !content_type.is_empty() {
