@@ -108,8 +108,16 @@ impl LogEntry {
 pub enum LoggedBody {
     /// All octets, in memory.
     Memory(Bytes),
-    /// All octets, from the start of an anonymous file. The log reads with `read_at`.
-    File(Arc<std::fs::File>, u64),
+    /// All octets, in an anonymous file that other attachments of the message may share. The log reads
+    /// with `read_at`.
+    File {
+        /// The file.
+        file: Arc<std::fs::File>,
+        /// Where the octets begin.
+        at: u64,
+        /// How many they are.
+        length: u64,
+    },
     /// Too large to be stored: length and digest. The signature's hash chain still covers it, and the
     /// container is exported without it.
     DigestOnly {

@@ -3,26 +3,29 @@
 //! Nothing is followed, retried or remembered between calls but open connections: no redirects, no
 //! cookies.
 
+mod request;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
+use hyper::Method;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Method, Request, Uri};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use protocol::fault::{Fault, code};
 use protocol::id::ClientId;
-use protocol::message::RestRequest;
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::ServerName;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+pub(crate) use self::request::ServiceRequest;
+use self::request::Target;
 use crate::dial::{DialError, dial};
+use crate::exchange::passage::Input;
 use crate::exchange::refusal::{Refusal, chain};
-use crate::http::Outgoing;
 use crate::pool::{Connection, Pool, SendError};
 use crate::ports::{LocalService, ServiceTls};
 use crate::tls::{self, Identity, Pin};
@@ -74,8 +77,7 @@ impl ServiceCaller {
         Self { identity, connect_timeout, pool: Arc::new(Pool::new(LONGEST_IDLE)), tls: Mutex::default() }
     }
 
-    /// Calls a service with the request of a client. `pins` are the certificates registered for the
-    /// owner's information systems.
+    /// Calls a service. `pins` are the certificates registered for the owner's information systems.
     ///
     /// # Errors
     /// The leaf codes of §7.2 for what went wrong between here and the provider.
@@ -83,65 +85,10 @@ impl ServiceCaller {
         &self,
         service: &LocalService,
         pins: &[Bytes],
-        request: &RestRequest,
-        body: Option<Outgoing>,
+        request: ServiceRequest,
     ) -> Result<ServiceAnswer, Refusal> {
-        let target = Target::of(&service.url, request.service_path(), request.query())?;
-        let outgoing = target.request(request, body)?;
-        self.send(service, pins, &target, outgoing).await
-    }
-
-    /// Fetches the description of a service from where it was registered, with the TLS rules of the
-    /// service.
-    ///
-    /// # Errors
-    /// Those of [`call`](Self::call); `internal_error` for another status than 200, a description that
-    /// is too large, and a service without one.
-    pub(crate) async fn description(
-        &self,
-        service: &LocalService,
-        pins: &[Bytes],
-    ) -> Result<Description, Refusal> {
-        let refused = |text: &str| Refusal::from(Fault::new(code::INTERNAL_ERROR, text));
-        let url = service.description_url.as_deref();
-        let url = url.ok_or_else(|| refused("the service has no description that can be fetched"))?;
-        let (url, query) = url.split_once('?').map_or((url, None), |(url, query)| (url, Some(query)));
-        let target = Target::of(url, "", query)?;
-        let mut request = Request::new(Outgoing::Empty);
-        *request.uri_mut() = target.path.clone();
-        request.headers_mut().insert(header::HOST, target.authority.clone());
-        let mut answer = self.send(service, pins, &target, request).await?;
-        if answer.head.status != hyper::StatusCode::OK {
-            return Err(Refusal::because(
-                code::INTERNAL_ERROR,
-                "the description of the service cannot be fetched",
-                answer.head.status,
-            ));
-        }
-        let mut body = BytesMut::new();
-        while let Some(piece) = answer.next().await? {
-            if body.len() + piece.len() > LARGEST_DESCRIPTION {
-                return Err(refused("the description of the service is too large"));
-            }
-            body.extend_from_slice(&piece);
-        }
-        let content_type = answer.head.headers.get(header::CONTENT_TYPE);
-        Ok(Description {
-            content_type: content_type.and_then(|value| value.to_str().ok()).map(str::to_owned),
-            path: target.path.path().to_owned(),
-            body: body.freeze(),
-        })
-    }
-
-    /// Sends a request to where it goes, over a connection that is open or is opened.
-    async fn send(
-        &self,
-        service: &LocalService,
-        pins: &[Bytes],
-        target: &Target,
-        mut outgoing: Request<Outgoing>,
-    ) -> Result<ServiceAnswer, Refusal> {
-        let answers_without_body = outgoing.method() == Method::HEAD;
+        let ServiceRequest { target, request: mut outgoing } = request;
+        let is_head = outgoing.method() == Method::HEAD;
         let tls = if target.secure { Some(self.tls_config(service, pins)?) } else { None };
         let key: Arc<str> = match &tls {
             Some(_) => format!("{}:{} {}", target.host, target.port, service.id.provider()).into(),
@@ -150,7 +97,7 @@ impl ServiceCaller {
         loop {
             let mut connection = match self.reuse(&key, tls.as_ref()) {
                 Some(connection) => connection,
-                None => self.connect(target, service, tls.clone()).await?,
+                None => self.connect(&target, service, tls.clone()).await?,
             };
             let was_used = connection.was_used();
             let sent = timeout(service.timeout, connection.send(outgoing)).await;
@@ -158,9 +105,8 @@ impl ServiceCaller {
                 Ok(Ok(response)) => {
                     let (head, body) = response.into_parts();
                     let status = head.status;
-                    let may_have_body = !answers_without_body
-                        && !status.is_informational()
-                        && !matches!(status.as_u16(), 204 | 205 | 304);
+                    let may_have_body =
+                        !is_head && !status.is_informational() && !matches!(status.as_u16(), 204 | 205 | 304);
                     return Ok(ServiceAnswer {
                         head,
                         body: Some(body),
@@ -186,6 +132,46 @@ impl ServiceCaller {
                 Err(_) => return Err(timed_out(service.timeout)),
             }
         }
+    }
+
+    /// Fetches the description of a service from where it was registered, with the TLS rules of the
+    /// service.
+    ///
+    /// # Errors
+    /// Those of [`call`](Self::call); `internal_error` for another status than 200, a description that
+    /// is too large, and a service without one.
+    pub(crate) async fn description(
+        &self,
+        service: &LocalService,
+        pins: &[Bytes],
+    ) -> Result<Description, Refusal> {
+        let refused = |text: &str| Refusal::from(Fault::new(code::INTERNAL_ERROR, text));
+        let url = service.description_url.as_deref();
+        let url = url.ok_or_else(|| refused("the service has no description that can be fetched"))?;
+        let (url, query) = url.split_once('?').map_or((url, None), |(url, query)| (url, Some(query)));
+        let request = ServiceRequest::get(url, query)?;
+        let path = request.target.path.path().to_owned();
+        let mut answer = self.call(service, pins, request).await?;
+        if answer.head.status != hyper::StatusCode::OK {
+            return Err(Refusal::because(
+                code::INTERNAL_ERROR,
+                "the description of the service cannot be fetched",
+                answer.head.status,
+            ));
+        }
+        let mut body = BytesMut::new();
+        while let Some(piece) = answer.next().await? {
+            if body.len() + piece.len() > LARGEST_DESCRIPTION {
+                return Err(refused("the description of the service is too large"));
+            }
+            body.extend_from_slice(&piece);
+        }
+        let content_type = answer.head.headers.get(header::CONTENT_TYPE);
+        Ok(Description {
+            content_type: content_type.and_then(|value| value.to_str().ok()).map(str::to_owned),
+            path,
+            body: body.freeze(),
+        })
     }
 
     /// An open connection that was secured in the same way: by the same certificates, if by any.
@@ -258,12 +244,14 @@ impl ServiceAnswer {
     pub(crate) fn may_have_body(&self) -> bool {
         self.may_have_body
     }
+}
 
+impl Input for ServiceAnswer {
     /// The next bytes of the body; none at its end.
     ///
     /// # Errors
     /// `io_error` when the service is silent for too long or drops the connection.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+    async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         loop {
             let Some(body) = &mut self.body else { return Ok(None) };
             match timeout(self.timeout, body.frame()).await {
@@ -291,73 +279,6 @@ impl ServiceAnswer {
                 }
             }
         }
-    }
-}
-
-/// Where a call goes.
-struct Target {
-    secure: bool,
-    host: String,
-    port: u16,
-    authority: HeaderValue,
-    path: Uri,
-}
-
-impl Target {
-    /// Service URL, service path and query put together as §3.9 says: raw, one slash between.
-    fn of(url: &str, path: &str, query: Option<&str>) -> Result<Self, Refusal> {
-        let bad =
-            |why: &str| Refusal::because("service_malformed_url", "the service's URL is malformed", why);
-        if url.is_empty() {
-            return Err(Fault::new(code::SERVICE_MISSING_URL, "the service has no URL").into());
-        }
-        let base = if url.ends_with('/') && path.starts_with('/') { url.get(..url.len() - 1) } else { None };
-        let mut full = base.unwrap_or(url).to_owned();
-        full.push_str(path);
-        if let Some(query) = query {
-            full.push('?');
-            full.push_str(query);
-        }
-        let uri: Uri = full.parse().map_err(|_| bad(&full))?;
-        let secure = match uri.scheme_str() {
-            Some("http") => false,
-            Some("https") => true,
-            _ => return Err(bad("neither http nor https")),
-        };
-        let authority = uri.authority().ok_or_else(|| bad("no host"))?;
-        let shown = authority.as_str().rsplit('@').next().unwrap_or_default();
-        if shown != authority.host() && authority.port_u16().is_none() {
-            return Err(bad("malformed port"));
-        }
-        let path = uri.path_and_query().map_or(Ok(Uri::from_static("/")), |path| path.as_str().parse());
-        Ok(Self {
-            secure,
-            host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
-            port: authority.port_u16().unwrap_or(if secure { 443 } else { 80 }),
-            authority: HeaderValue::from_str(shown).map_err(|_| bad("unprintable host"))?,
-            path: path.map_err(|_| bad("malformed path"))?,
-        })
-    }
-
-    /// The HTTP request: every header line of the blob, and our own `Host` and length.
-    fn request(&self, request: &RestRequest, body: Option<Outgoing>) -> Result<Request<Outgoing>, Refusal> {
-        let refused = || Fault::new(code::INTERNAL_ERROR, "the request cannot be passed on over HTTP");
-        let mut headers = HeaderMap::with_capacity(24);
-        headers.insert(header::HOST, self.authority.clone());
-        for (name, value) in request.headers() {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?;
-            headers.append(name, header_value(value).ok_or_else(refused)?);
-        }
-        let body = if request.forwards_body() { body.unwrap_or(Outgoing::Empty) } else { Outgoing::Empty };
-        if request.forwards_body() {
-            let length = body.size_hint().exact().unwrap_or_default();
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        }
-        let mut outgoing = Request::new(body);
-        *outgoing.method_mut() = Method::from_bytes(request.method().as_bytes()).map_err(|_| refused())?;
-        *outgoing.uri_mut() = self.path.clone();
-        *outgoing.headers_mut() = headers;
-        Ok(outgoing)
     }
 }
 
@@ -424,29 +345,6 @@ pub(crate) fn discard(mut body: Incoming) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn targets_are_put_together_raw() {
-        for (url, path, query, expected) in [
-            ("http://h/api", "", None, "/api"),
-            ("http://h/api", "/v1/x", Some("a=%20b"), "/api/v1/x?a=%20b"),
-            ("http://h/api/", "/v1", None, "/api/v1"),
-            ("http://h/api/", "", None, "/api/"),
-            ("http://h", "", None, "/"),
-            ("http://h", "/a%2Fb/..", Some(""), "/a%2Fb/..?"),
-        ] {
-            let target = Target::of(url, path, query).unwrap();
-            assert_eq!(target.path.to_string(), expected, "{url} {path} {query:?}");
-            assert_eq!(target.authority, "h");
-            assert_eq!(target.port, 80);
-        }
-        let target = Target::of("https://user@[::1]:8443/x", "", None).unwrap();
-        assert_eq!((target.host.as_str(), target.port, target.secure), ("::1", 8443, true));
-        assert_eq!(target.authority, "[::1]:8443");
-        for url in ["", "ftp://h/", "/x", "http://", "http://h:port/"] {
-            assert!(Target::of(url, "", None).is_err(), "{url}");
-        }
-    }
 
     #[test]
     fn header_values_travel_as_iso_8859_1() {

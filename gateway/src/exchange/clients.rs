@@ -7,8 +7,9 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use protocol::fault::{Fault, Origin, code};
 use protocol::message::error_body;
+use protocol::transport::MessageType;
 
-use super::refusal::{Refusal, fault_response};
+use super::refusal::{Refusal, fault_octets, fault_response};
 use super::summary::Summary;
 use super::{client_list, consumer, documents};
 use crate::http::Outgoing;
@@ -35,7 +36,7 @@ impl Service for ClientService {
         // The target may stand in absolute form; only its path and query count.
         let path = head.uri.path();
         match (&head.method, path) {
-            _ if path.starts_with("/r1/") => self.exchange(head, body).await,
+            _ if path.starts_with("/r1/") => self.exchange(MessageType::Rest, head, body).await,
             (&Method::GET, "/listClients") => {
                 discard(body);
                 let query = head.uri.query().unwrap_or_default();
@@ -50,29 +51,30 @@ impl Service for ClientService {
                 discard(body);
                 self.refuse_soap(client_list::not_post(method), &Summary::new(Side::Consumer))
             }
-            _ => {
-                discard(body);
-                let text = "only REST calls are served here: the path must begin with /r1/";
-                let refusal = Fault::new(code::INVALID_CONTENT_TYPE, text).from_origin(Origin::Client).into();
-                self.refuse(refusal, &Summary::new(Side::Consumer), &accepted_types(&head))
-            }
+            _ => self.exchange(MessageType::Soap, head, body).await,
         }
     }
 }
 
 impl ClientService {
-    async fn exchange(self: Arc<Self>, head: http::request::Parts, body: Incoming) -> Response<Outgoing> {
+    async fn exchange(
+        self: Arc<Self>,
+        protocol: MessageType,
+        head: http::request::Parts,
+        body: Incoming,
+    ) -> Response<Outgoing> {
         let mut summary = Summary::new(Side::Consumer);
         let mut body = Some(body);
         let accept = accepted_types(&head);
-        let call = match consumer::begin(&self.worker, &self.connection, &head, &mut body, &mut summary).await
-        {
+        let (worker, connection) = (&self.worker, &self.connection);
+        let call = consumer::begin(worker, connection, protocol, &head, &mut body, &mut summary).await;
+        let call = match call {
             Ok(call) => call,
             Err(refusal) => {
                 if let Some(body) = body {
                     discard(body);
                 }
-                return self.refuse(refusal, &summary, &accept);
+                return self.refuse(protocol, refusal, &summary, &accept);
             }
         };
         // What follows leaves evidence, here and elsewhere. It runs to its end whether or not the client
@@ -85,13 +87,13 @@ impl ClientService {
                     summary.tell(None);
                     response
                 }
-                Err(refusal) => service.refuse(refusal, &summary, &accept),
+                Err(refusal) => service.refuse(protocol, refusal, &summary, &accept),
             }
         });
         work.await.unwrap_or_else(|error| {
             let text = "the exchange could not be finished";
             let refusal = Refusal::because(code::INTERNAL_ERROR, text, error);
-            self.refuse(refusal, &Summary::new(Side::Consumer), &[])
+            self.refuse(protocol, refusal, &Summary::new(Side::Consumer), &[])
         })
     }
 
@@ -110,11 +112,26 @@ impl ClientService {
 
     /// Tells a client that did not call over REST why there is no answer.
     fn refuse_soap(&self, refusal: Refusal, summary: &Summary) -> Response<Outgoing> {
-        fault_response(&self.tell(refusal, summary))
+        let octets = refusal.octets();
+        let fault = self.tell(refusal, summary);
+        fault_response(octets.unwrap_or_else(|| fault_octets(&fault)))
+    }
+
+    fn refuse(
+        &self,
+        protocol: MessageType,
+        refusal: Refusal,
+        summary: &Summary,
+        accept: &[HeaderValue],
+    ) -> Response<Outgoing> {
+        match protocol {
+            MessageType::Rest => self.refuse_rest(refusal, summary, accept),
+            MessageType::Soap => self.refuse_soap(refusal, summary),
+        }
     }
 
     /// Tells a client that called over REST why there is no answer.
-    fn refuse(&self, refusal: Refusal, summary: &Summary, accept: &[HeaderValue]) -> Response<Outgoing> {
+    fn refuse_rest(&self, refusal: Refusal, summary: &Summary, accept: &[HeaderValue]) -> Response<Outgoing> {
         let fault = self.tell(refusal, summary);
         let accept = accept.iter().filter_map(|value| value.to_str().ok());
         let (content_type, body) = error_body::render(&fault, accept);

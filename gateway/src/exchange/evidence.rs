@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 use certs::evidence::{SignedMessage, verify_and_identify};
-use protocol::digest::{Digest, DigestAlgorithm};
+use protocol::digest::DigestAlgorithm;
 use protocol::fault::{Fault, code};
 use protocol::id::ClientId;
 use protocol::signature::{PartDigests, Parts};
 use protocol::time::UtcTime;
 
+use super::framing::Attachment;
 use super::refusal::Refusal;
-use super::spool::Spooled;
 use crate::node::Node;
 use crate::policy::Terms;
 use crate::ports::{LogEntry, LogError, LogPosition, Signed};
@@ -17,12 +17,12 @@ use crate::snapshot::Snapshot;
 
 /// A message with its evidence, as it was received.
 pub(super) struct Signature<'a> {
-    /// The head's octets.
-    pub(super) blob: &'a Bytes,
-    /// The digest algorithm of the parts, as the sender announced it.
+    /// The octets of `/message.xml`.
+    pub(super) message: &'a Bytes,
+    /// The digest algorithm of the message. Attachments have theirs with them.
     pub(super) algorithm: DigestAlgorithm,
     /// The attachments; of a REST message, its body.
-    pub(super) attachments: &'a [Spooled],
+    pub(super) attachments: &'a [Attachment],
     /// Signature and hash chain.
     pub(super) signed: &'a Signed,
 }
@@ -44,12 +44,16 @@ impl Signature<'_> {
     ) -> Result<SignedMessage, Fault> {
         let message = match &self.signed.hash_chain_result {
             // In a hash chain the parts have the announced algorithm and no other.
-            Some(_) => PartDigests::known(self.algorithm.digest(self.blob)),
-            None => PartDigests::of(self.blob.clone()),
+            Some(_) => PartDigests::known(self.algorithm.digest(self.message)),
+            None => PartDigests::of(self.message.clone()),
         };
         let parts = Parts {
             message,
-            attachments: self.attachments.iter().map(|part| PartDigests::known(*part.digest())).collect(),
+            attachments: self
+                .attachments
+                .iter()
+                .map(|attachment| PartDigests::known(*attachment.body.digest()))
+                .collect(),
             hash_chain_result: self.signed.hash_chain_result.clone(),
             hash_chain: self.signed.hash_chain.clone(),
         };
@@ -60,11 +64,6 @@ impl Signature<'_> {
         terms.check_ocsp("signing", message.status_of, now)?;
         Ok(message)
     }
-}
-
-/// The digests that a signature has to cover are those of the request hash as well.
-pub(super) fn request_hash(blob: &Bytes, body: Option<&Spooled>) -> Digest {
-    protocol::message::request_hash(&DigestAlgorithm::Sha512.digest(blob), body.map(Spooled::digest))
 }
 
 /// Makes a message durable.

@@ -1,19 +1,21 @@
-//! Messages between security servers as they are written to and read from a connection.
+//! Messages between security servers as they are read from a connection.
 
 use std::path::Path;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use protocol::digest::{Digest, DigestAlgorithm};
 use protocol::fault::{Fault, code};
-use protocol::transport::{Decoder, Direction, Encoder, Event, Limits, PartKind, boundary_from};
+use protocol::soap::SoapMessage;
+use protocol::transport::{Decoder, Direction, Event, Limits, PartHeaders};
 use tokio::time::timeout;
-use uuid::Uuid;
 
+use super::framing::Attachment;
 use super::refusal::{Refusal, chain};
-use super::spool::{Keep, Spool, Spooled};
+use super::related::Related;
+use super::spool::{Keep, Spool};
 use crate::ports::Signed;
 use crate::service::discard;
 
@@ -21,82 +23,11 @@ use crate::service::discard;
 /// that did not get out can be sent again.
 pub(super) const WHOLE: usize = 64 * 1024;
 
-/// An encoder with a fresh boundary.
-pub(super) fn encoder() -> Encoder {
-    let mut random = [0; 30];
-    let (one, other) = (Uuid::new_v4(), Uuid::new_v4());
-    for (place, byte) in random.iter_mut().zip(one.as_bytes().iter().chain(other.as_bytes())) {
-        *place = *byte;
-    }
-    Encoder::new(&boundary_from(&random))
-}
-
-/// A whole message in one piece. What is copied here is bounded by [`WHOLE`] and the evidence, and
-/// saves a system call and a TLS record for each part.
-pub(super) fn whole(
-    mut encoder: Encoder,
-    ocsp: &[Bytes],
-    head: (PartKind, &Bytes),
-    body: Option<&Bytes>,
-    signed: &Signed,
-) -> Bytes {
-    let parts = ocsp
-        .iter()
-        .map(|response| (PartKind::Ocsp, response))
-        .chain([head])
-        .chain(body.map(|body| (PartKind::RestBody, body)))
-        .chain(evidence(signed));
-    let mut message = BytesMut::with_capacity(
-        1024 + body.map_or(0, Bytes::len) + head.1.len() + signed.document.len() + 4096 * (ocsp.len() + 1),
-    );
-    for (kind, bytes) in parts {
-        message.extend_from_slice(&encoder.part(kind));
-        message.extend_from_slice(bytes);
-    }
-    message.extend_from_slice(&encoder.end());
-    message.freeze()
-}
-
-/// Everything of a message before the bytes of its body.
-pub(super) fn beginning(
-    encoder: &mut Encoder,
-    ocsp: &[Bytes],
-    head: (PartKind, &Bytes),
-    body: bool,
-) -> Bytes {
-    let mut message = BytesMut::with_capacity(4096 + head.1.len());
-    for (kind, bytes) in ocsp.iter().map(|response| (PartKind::Ocsp, response)).chain([head]) {
-        message.extend_from_slice(&encoder.part(kind));
-        message.extend_from_slice(bytes);
-    }
-    if body {
-        message.extend_from_slice(&encoder.part(PartKind::RestBody));
-    }
-    message.freeze()
-}
-
-/// Everything behind the body.
-pub(super) fn ending(mut encoder: Encoder, signed: &Signed) -> Bytes {
-    let mut message = BytesMut::with_capacity(signed.document.len() + 8192);
-    for (kind, bytes) in evidence(signed) {
-        message.extend_from_slice(&encoder.part(kind));
-        message.extend_from_slice(bytes);
-    }
-    message.extend_from_slice(&encoder.end());
-    message.freeze()
-}
-
-fn evidence(signed: &Signed) -> impl Iterator<Item = (PartKind, &Bytes)> {
-    let chain = signed.hash_chain_result.as_ref().map(|result| (PartKind::HashChainResult, result));
-    let result = signed.hash_chain.as_ref().map(|chain| (PartKind::HashChain, chain));
-    chain.into_iter().chain(result).chain([(PartKind::Signature, &signed.document)])
-}
-
-/// The digests that are signed: of the head, and of the body if there is one.
-pub(super) fn signed_digests(head: &Bytes, body: Option<&Spooled>) -> Vec<Digest> {
-    let mut digests = Vec::with_capacity(2);
-    digests.push(DigestAlgorithm::Sha512.digest(head));
-    digests.extend(body.map(|body| *body.digest()));
+/// The digests that are signed: of the message, and of each attachment or of the body.
+pub(super) fn signed_digests(message: &Bytes, attachments: &[Attachment]) -> Vec<Digest> {
+    let mut digests = Vec::with_capacity(1 + attachments.len());
+    digests.push(DigestAlgorithm::Sha512.digest(message));
+    digests.extend(attachments.iter().map(|attachment| *attachment.body.digest()));
     digests
 }
 
@@ -108,19 +39,34 @@ pub(super) struct Inlet {
     decoder: Decoder,
     silence: Duration,
     ended: bool,
+    /// The content type that the information system gave a SOAP message.
+    original: Option<String>,
+    related: Related,
+}
+
+/// The head of a message.
+pub(super) enum Received {
+    /// The blob of a REST message, not parsed yet.
+    Rest(Bytes),
+    /// A SOAP message with the headers of its part.
+    Soap(PartHeaders, Box<SoapMessage>),
 }
 
 /// What stands behind the head of a message.
 pub(super) struct Rest {
-    pub(super) body: Option<Spooled>,
+    pub(super) attachments: Vec<Attachment>,
+    /// How a SOAP message is carried to the other information system.
+    pub(super) related: Related,
     pub(super) signed: Signed,
 }
 
 impl Inlet {
-    /// `silence` is the longest time that the sender may be silent.
+    /// `original` is the content type with which an information system sent the message, and `silence` the
+    /// longest time that the sender may be silent.
     pub(super) fn new(
         body: Incoming,
         content_type: &str,
+        original: Option<String>,
         direction: Direction,
         silence: Duration,
     ) -> Result<Self, Fault> {
@@ -133,7 +79,8 @@ impl Inlet {
                 return Err(fault);
             }
         };
-        Ok(Self { body: Some(body), direction, decoder, silence, ended: false })
+        let (body, related) = (Some(body), Related::Plain);
+        Ok(Self { body, direction, decoder, silence, ended: false, original, related })
     }
 
     /// The next thing in the message; none behind its end, when the HTTP body was read to its end.
@@ -169,22 +116,24 @@ impl Inlet {
         }
     }
 
-    /// Reads up to and with the head: OCSP responses, then the blob.
+    /// Reads up to and with the head: OCSP responses, then the signed message.
     ///
     /// # Errors
-    /// Those of the decoder, a fault of the peer, and SOAP messages, which are not served.
-    pub(super) async fn head(&mut self) -> Result<(Vec<Bytes>, Bytes), Refusal> {
+    /// Those of the decoder, and a fault of the peer.
+    pub(super) async fn head(&mut self) -> Result<(Vec<Bytes>, Received), Refusal> {
         let mut ocsp = Vec::with_capacity(2);
         while let Some(event) = self.next().await? {
             match event {
                 Event::Ocsp(response) => ocsp.push(response),
-                Event::Rest(blob) => return Ok((ocsp, blob)),
-                Event::Fault(fault) => return Err(Refusal::foreign(fault.fault)),
-                Event::Soap { .. } => {
-                    let fault =
-                        Fault::new(code::INVALID_CONTENT_TYPE, "SOAP messages are not supported here");
-                    return Err(fault.within(code::SERVICE_FAILED).into());
+                Event::Rest(blob) => return Ok((ocsp, Received::Rest(blob))),
+                Event::Soap { headers, message } => {
+                    if let Some(original) = &self.original {
+                        self.related = Related::new(original).map_err(decoding)?;
+                        self.related.message(&headers, message.octets()).map_err(decoding)?;
+                    }
+                    return Ok((ocsp, Received::Soap(headers, message)));
                 }
+                Event::Fault(fault) => return Err(Refusal::foreign(fault)),
                 // The decoder keeps the order; these cannot stand before the head.
                 Event::Attachment(_)
                 | Event::Body(_)
@@ -198,35 +147,46 @@ impl Inlet {
         Err(Fault::new(code::MISSING_REST, "transport message without a message").into())
     }
 
-    /// Reads everything behind the head. The body is hashed and kept while it comes.
+    /// Reads everything behind the head. Attachments are hashed and kept while they come, and looked
+    /// through for the boundary that will stand between them on the way to the information system.
     ///
     /// # Errors
-    /// Those of the decoder, a fault in the place of the signature, and trouble with the spool file.
+    /// Those of the decoder, a fault in the place of the signature, attachments that the original content
+    /// type does not fit, and trouble with the spool file.
     pub(super) async fn rest(&mut self, algorithm: DigestAlgorithm, folder: &Path) -> Result<Rest, Refusal> {
-        let mut body: Option<Spool> = None;
+        let mut spool: Option<Spool> = None;
+        let mut attachments = Vec::new();
+        let mut headers = None;
         let (mut hash_chain_result, mut hash_chain, mut document) = (None, None, None);
         while let Some(event) = self.next().await? {
             match event {
+                Event::Attachment(found) => {
+                    self.related.attachment(&found).map_err(decoding)?;
+                    headers = Some(found);
+                }
                 Event::Body(piece) => {
-                    let body = body.get_or_insert_with(|| Spool::new(algorithm, Keep::Whole));
-                    body.push(piece, folder).map_err(spool_failed)?;
+                    self.related.piece(&piece).map_err(decoding)?;
+                    let spool = spool.get_or_insert_with(|| Spool::new(algorithm, Keep::Whole));
+                    spool.push(piece, folder).map_err(spool_failed)?;
                 }
                 Event::BodyEnd => {
-                    body.get_or_insert_with(|| Spool::new(algorithm, Keep::Whole));
+                    let spool = spool.get_or_insert_with(|| Spool::new(algorithm, Keep::Whole));
+                    attachments.push(Attachment { headers: headers.take(), body: spool.complete() });
                 }
                 Event::HashChainResult(bytes) => hash_chain_result = Some(bytes),
                 Event::HashChain(bytes) => hash_chain = Some(bytes),
                 Event::Signature(bytes) => document = Some(bytes),
-                Event::Fault(fault) => return Err(Refusal::foreign(fault.fault)),
+                Event::Fault(fault) => return Err(Refusal::foreign(fault)),
                 Event::End => {}
                 // The decoder keeps the order; these cannot stand behind the head.
-                Event::Ocsp(_) | Event::Rest(_) | Event::Soap { .. } | Event::Attachment(_) => {}
+                Event::Ocsp(_) | Event::Rest(_) | Event::Soap { .. } => {}
             }
         }
         let document = document
             .ok_or_else(|| Fault::new(code::MISSING_SIGNATURE, "transport message without a signature"))?;
         let signed = Signed { document, hash_chain_result, hash_chain };
-        Ok(Rest { body: body.map(Spool::finish), signed })
+        let related = std::mem::replace(&mut self.related, Related::Plain);
+        Ok(Rest { attachments, related, signed })
     }
 
     /// Whether the HTTP body was read to its end, so that its connection can carry the next message.
@@ -244,6 +204,10 @@ impl Drop for Inlet {
             discard(body);
         }
     }
+}
+
+fn decoding(fault: Fault) -> Fault {
+    fault.within(code::SERVICE_FAILED)
 }
 
 pub(super) fn spool_failed(error: std::io::Error) -> Refusal {

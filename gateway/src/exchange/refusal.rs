@@ -6,6 +6,7 @@ use bytes::Bytes;
 use hyper::Response;
 use hyper::header::{self, HeaderName, HeaderValue};
 use protocol::fault::{Fault, Origin};
+use protocol::soap::SoapFault;
 use protocol::transport;
 use uuid::Uuid;
 
@@ -17,23 +18,31 @@ pub(crate) struct Refusal {
     fault: Fault,
     cause: Option<String>,
     foreign: bool,
+    /// The fault as somebody else wrote it.
+    octets: Option<Bytes>,
 }
 
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
-        Self { fault, cause: None, foreign: false }
+        Self { fault, cause: None, foreign: false, octets: None }
     }
 }
 
 impl Refusal {
     /// A refusal whose `cause` is for our log alone: addresses, paths, errors of the system.
     pub(crate) fn because(code: &'static str, text: &str, cause: impl fmt::Display) -> Self {
-        Self { fault: Fault::new(code, text), cause: Some(cause.to_string()), foreign: false }
+        let fault = Fault::new(code, text);
+        Self { fault, cause: Some(cause.to_string()), foreign: false, octets: None }
     }
 
-    /// A fault that the other server made. It is handed on as it is (§7.4 rule 3).
-    pub(crate) fn foreign(fault: Fault) -> Self {
-        Self { fault, cause: None, foreign: true }
+    /// A fault that the other server or a provider made. It is handed on as it is (§2.9, §7.4 rule 3).
+    pub(crate) fn foreign(SoapFault { fault, octets }: SoapFault) -> Self {
+        Self { fault, cause: None, foreign: true, octets: Some(octets) }
+    }
+
+    /// The fault as somebody else wrote it.
+    pub(crate) fn octets(&self) -> Option<Bytes> {
+        self.octets.clone()
     }
 
     /// Puts a group before the code, unless the code is not ours.
@@ -46,9 +55,9 @@ impl Refusal {
 
     /// The same refusal under another code.
     pub(crate) fn with_code(self, code: &'static str) -> Self {
-        let Self { fault, cause, foreign } = self;
+        let Self { fault, cause, foreign, octets: _ } = self;
         let cause = cause.unwrap_or_else(|| fault.code.to_string());
-        Self { fault: Fault::new(code, fault.text), cause: Some(cause), foreign }
+        Self { fault: Fault::new(code, fault.text), cause: Some(cause), foreign, octets: None }
     }
 
     /// Whether the other side made the fault.
@@ -84,9 +93,14 @@ impl Refusal {
     }
 }
 
+/// The octets of a fault.
+pub(crate) fn fault_octets(fault: &Fault) -> Bytes {
+    Bytes::from(transport::write_fault(fault))
+}
+
 /// An HTTP response that is nothing but a fault (§2.9; §4.7, shape A).
-pub(crate) fn fault_response(fault: &Fault) -> Response<Outgoing> {
-    let mut response = Response::new(Outgoing::from(Bytes::from(transport::write_fault(fault))));
+pub(crate) fn fault_response(octets: Bytes) -> Response<Outgoing> {
+    let mut response = Response::new(Outgoing::from(octets));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(transport::FAULT_CONTENT_TYPE));
     headers.insert(HeaderName::from_static("soapaction"), HeaderValue::from_static(""));
@@ -120,7 +134,10 @@ mod tests {
         assert!(told.detail.is_some_and(|id| id.parse::<Uuid>().is_ok()));
         let client = Refusal::from(Fault::new("client.bad_request", "x")).tell(Origin::ClientProxy);
         assert_eq!(client.code, "client.bad_request");
-        let foreign = Fault::new("Server.ServerProxy.X", "y");
-        assert_eq!(Refusal::foreign(foreign.clone()).within("z").tell(Origin::ClientProxy), foreign);
+        let fault = Fault::new("Server.ServerProxy.X", "y");
+        let foreign = SoapFault { fault: fault.clone(), octets: Bytes::from_static(b"<as it came/>") };
+        let foreign = Refusal::foreign(foreign).within("z");
+        assert_eq!(foreign.octets().as_deref(), Some(&b"<as it came/>"[..]));
+        assert_eq!(foreign.tell(Origin::ClientProxy), fault);
     }
 }

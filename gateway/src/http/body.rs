@@ -1,5 +1,6 @@
 //! Bodies that are sent: in memory, from an anonymous file, or as they come.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::pin::Pin;
@@ -33,6 +34,8 @@ pub enum Outgoing {
         /// First byte that is not sent.
         end: u64,
     },
+    /// Several bodies, one after the other.
+    Sequence(VecDeque<Outgoing>),
 }
 
 /// What is put into the channel of a body.
@@ -95,6 +98,16 @@ impl Body for Outgoing {
                     Err(Aborted)
                 }
             },
+            Self::Sequence(bodies) => {
+                while let Some(first) = bodies.front_mut() {
+                    match ready!(Pin::new(first).poll_frame(context)) {
+                        Some(frame) => return Poll::Ready(Some(frame)),
+                        None => drop(bodies.pop_front()),
+                    }
+                }
+                *self = Self::Empty;
+                return Poll::Ready(None);
+            }
             Self::File { file, at, end } => {
                 // Spool files were written moments ago: the read is a copy from the page cache.
                 let length = usize::try_from(*end - *at).unwrap_or(PIECE).min(PIECE);
@@ -121,6 +134,7 @@ impl Body for Outgoing {
         match self {
             Self::Empty => true,
             Self::File { at, end, .. } => at == end,
+            Self::Sequence(bodies) => bodies.iter().all(Self::is_end_stream),
             Self::Full(_) | Self::Channel(_) => false,
         }
     }
@@ -130,6 +144,11 @@ impl Body for Outgoing {
             Self::Empty => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::File { at, end, .. } => SizeHint::with_exact(end - at),
+            Self::Sequence(bodies) => {
+                let lengths = bodies.iter().map(|body| body.size_hint().exact());
+                let total = lengths.sum::<Option<u64>>();
+                total.map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
             Self::Channel(_) => SizeHint::default(),
         }
     }

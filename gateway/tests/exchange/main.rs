@@ -20,5 +20,6 @@ mod requests;
 mod responses;
 mod rest;
 mod service;
+mod soap;
 mod streams;
 mod trusting;

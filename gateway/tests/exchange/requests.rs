@@ -21,9 +21,9 @@ const SPOILT: [(&str, Spoil, &str); 27] = [
     ("weak digest", |message| message.set_header("x-hash-algorithm", Some("MD5")), "internal_error"),
     ("no request id", |message| message.set_header("x-road-request-id", None), "internal_error"),
     (
-        "SOAP",
+        "REST where SOAP is announced",
         |message| message.set_header("x-road-message-type", None),
-        "service_failed.invalid_content_type",
+        "missing_soap",
     ),
     (
         "a fault as request",

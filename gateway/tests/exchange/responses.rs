@@ -185,7 +185,7 @@ async fn spoilt_answers_are_refused() {
             "service_failed.mime_parsing_failed",
         ),
         (
-            "a message where only a fault may stand",
+            "no message where only a fault may stand",
             Box::new(|answer| {
                 answer.headers[0].1 = "text/xml".to_owned();
                 answer.parts = vec![(String::new(), Bytes::from_static(
@@ -193,7 +193,7 @@ async fn spoilt_answers_are_refused() {
                 ))];
                 answer.ending.clear();
             }),
-            "service_failed.invalid_message",
+            "service_failed.missing_header",
         ),
     ];
     for (what, spoil, code) in cases {

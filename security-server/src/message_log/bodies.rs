@@ -28,14 +28,14 @@ const THREADS: usize = 2;
 /// Where a body comes from.
 pub(super) enum Source {
     Memory(Bytes),
-    File(Arc<File>, u64),
+    File { file: Arc<File>, at: u64, length: u64 },
 }
 
 impl Source {
     pub(super) fn length(&self) -> u64 {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
-            Self::File(_, length) => *length,
+            Self::File { length, .. } => *length,
         }
     }
 }
@@ -192,7 +192,7 @@ fn for_each_piece(
 ) -> io::Result<()> {
     let mut buffer = match source {
         Source::Memory(_) => Vec::new(),
-        Source::File(..) => vec![0; PIECE],
+        Source::File { .. } => vec![0; PIECE],
     };
     let mut at = 0;
     while at < length {
@@ -202,9 +202,9 @@ fn for_each_piece(
                 let from = usize::try_from(at).unwrap_or(usize::MAX);
                 take(bytes.get(from..from.saturating_add(count)).ok_or(io::ErrorKind::UnexpectedEof)?)?;
             }
-            Source::File(file, _) => {
+            Source::File { file, at: start, .. } => {
                 let piece = buffer.get_mut(..count).ok_or(io::ErrorKind::UnexpectedEof)?;
-                file.read_exact_at(piece, at)?;
+                file.read_exact_at(piece, start.saturating_add(at))?;
                 take(piece)?;
             }
         }

@@ -69,7 +69,9 @@ impl MessageLog {
     async fn decide(&self, attachment: &LoggedBody, logged: bool) -> Result<Kept, LogError> {
         let source = match attachment {
             LoggedBody::Memory(bytes) => Source::Memory(bytes.clone()),
-            LoggedBody::File(file, length) => Source::File(Arc::clone(file), *length),
+            LoggedBody::File { file, at, length } => {
+                Source::File { file: Arc::clone(file), at: *at, length: *length }
+            }
             LoggedBody::DigestOnly { length, digest } => {
                 let digest = digest.bytes().try_into().ok().filter(|_| logged);
                 return Ok(Kept { length: *length, octets: None, digest });

@@ -199,7 +199,7 @@ fn large_bodies() {
         use std::io::Write as _;
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&octets(length)).unwrap();
-        LoggedBody::File(Arc::new(file), length as u64)
+        LoggedBody::File { file: Arc::new(file), at: 0, length: length as u64 }
     };
     for (sequence, (oversize, body, length, form, kept)) in (0..).zip([
         (Oversize::Refuse, spooled(10), 10, BodyForm::Inline, 10),

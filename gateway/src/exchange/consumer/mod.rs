@@ -1,41 +1,47 @@
 //! The consumer's side of an exchange (messages and transport §4.6.1, §4.6.2).
 //!
-//! Bodies up to 64 KiB are taken before anything is sent. Larger ones stream to the provider's
+//! Bodies and attachments up to 64 KiB are taken before anything is sent. Larger ones stream to the provider's
 //! server while they are hashed; what they lack there until the request is logged here is the
 //! signature, without which the provider's server does nothing. The answer is kept until it is
 //! verified and logged; the client sees none of it before.
 
 mod answer;
+mod client;
+mod outgoing;
 mod request;
 
 use std::sync::Arc;
 
 use hyper::Response;
 use hyper::body::Incoming;
+use protocol::transport::MessageType;
 
+pub(super) use self::outgoing::Hashed;
 use self::request::Accepted;
-pub(super) use self::request::{Hashed, identify};
+pub(super) use self::request::identify;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::summary::Summary;
 use crate::http::Outgoing;
 use crate::http::server::Connection;
 use crate::node::Worker;
 
-/// The steps up to the moment when the body is hashed. Until here the client may go away and nothing
+/// The steps up to the moment when body or attachments are hashed. Until here the client may go away and nothing
 /// has happened.
 pub(super) async fn begin(
     worker: &Arc<Worker>,
     connection: &Connection,
+    protocol: MessageType,
     head: &http::request::Parts,
     body: &mut Option<Incoming>,
     summary: &mut Summary,
 ) -> Result<Hashed, Refusal> {
     let call = Accepted::new(worker)?;
-    let call = call.parse(head, summary)?;
+    let mut source = call.source(protocol, head, body)?;
+    let call = call.read(protocol, head, &mut source, summary).await?;
     let call = call.identify(connection)?;
     let call = call.resolve()?;
     let call = call.reach(summary).await?;
-    call.hash(body).await
+    call.hash(&mut source).await
 }
 
 /// The steps from the signature to the answer. They run to their end whether or not the client waits.

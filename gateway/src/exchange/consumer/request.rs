@@ -1,43 +1,36 @@
-//! From the call to the request that is sent.
+//! From the call to a connection on which it can be sent.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
+use hyper::Method;
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderName};
-use hyper::{Method, Request, Response};
-use protocol::digest::DigestAlgorithm;
-use protocol::fault::{Fault, code};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use protocol::fault::{Fault, Origin, code};
 use protocol::message::RestRequest;
+use protocol::soap::{self, Sender, SoapDecoder};
 use protocol::time::UtcTime;
-use protocol::transport::{self, Encoder, MessageType, PartKind};
-use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinHandle};
+use protocol::transport::MessageType;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::answer::{Answered, answered_early};
-use crate::exchange::evidence::append;
-use crate::exchange::message::{self, WHOLE};
+use super::client::Client;
+use crate::exchange::kinds::{RequestMessage, SoapRequest};
 use crate::exchange::outlet::{Destination, Reached};
-use crate::exchange::refusal::{Refusal, chain};
-use crate::exchange::spool::{Keep, Spool, Spooled};
+use crate::exchange::passage::{SoapRead, Source};
+use crate::exchange::refusal::Refusal;
 use crate::exchange::summary::Summary;
-use crate::http::Outgoing;
-use crate::http::body::Piece;
 use crate::http::server::Connection;
 use crate::node::{Node, Worker};
-use crate::policy::Terms;
-use crate::ports::{ConnectionType, Direction, LocalClient, LogEntry, Side, Signed};
+use crate::ports::{ConnectionType, LocalClient};
 use crate::route;
-use crate::service::{header_lines, header_value};
+use crate::service::header_lines;
 use crate::snapshot::Snapshot;
 use crate::tls::PeerTls;
 
-/// Pieces of a body that wait for a slow reader.
-const WAITING: usize = 8;
+/// Longest wait for a SOAP message, without its attachments (§2.4).
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A call on a node that can make calls: its configuration is in force, and it has a certificate with
 /// OCSP responses to show.
@@ -52,7 +45,7 @@ pub(super) struct Accepted {
 /// The call is well formed.
 pub(super) struct Parsed {
     pub(super) accepted: Accepted,
-    pub(super) request: RestRequest,
+    pub(super) request: RequestMessage,
     pub(super) request_id: String,
 }
 
@@ -69,48 +62,10 @@ pub(super) struct Resolved {
 
 /// There is a connection to one of them, verified and on terms that the node-class policy allows.
 pub(super) struct Connected {
-    parsed: Parsed,
-    destination: Destination,
-    reached: Reached,
-}
-
-/// A whole call, wherever its bytes are.
-pub(super) struct Call {
     pub(super) parsed: Parsed,
     pub(super) destination: Destination,
-    pub(super) terms: Terms,
-    pub(super) body: Option<Spooled>,
+    pub(super) reached: Reached,
 }
-
-/// The body was taken and hashed; a large one is on its way.
-pub(in crate::exchange) struct Hashed {
-    call: Call,
-    outbound: Outbound,
-}
-
-/// The client's member has signed.
-pub(super) struct SignedCall {
-    call: Call,
-    outbound: Outbound,
-    signed: Signed,
-}
-
-/// Request and evidence are durable.
-pub(super) struct LoggedCall {
-    call: Call,
-    outbound: Outbound,
-    signed: Signed,
-}
-
-/// How much of the request is out.
-pub(super) enum Outbound {
-    /// Nothing.
-    Held(Box<Reached>),
-    /// Everything but what follows the body.
-    Streaming { encoder: Encoder, pieces: mpsc::Sender<Piece>, answer: Answer },
-}
-
-pub(super) type Answer = JoinHandle<Result<(Response<Incoming>, Reached), Refusal>>;
 
 impl Accepted {
     pub(super) fn new(worker: &Arc<Worker>) -> Result<Self, Refusal> {
@@ -128,8 +83,53 @@ impl Accepted {
         Ok(Self { worker: Arc::clone(worker), snapshot, tls, ocsp, now })
     }
 
-    pub(super) fn parse(self, head: &http::request::Parts, summary: &mut Summary) -> Result<Parsed, Refusal> {
+    /// What the client sends behind the HTTP head.
+    ///
+    /// # Errors
+    /// `client.invalid_http_method`, `client.invalid_soap_action`, `client.invalid_content_type`.
+    pub(super) fn source<'a>(
+        &self,
+        protocol: MessageType,
+        head: &http::request::Parts,
+        body: &'a mut Option<Incoming>,
+    ) -> Result<Source<Client<'a>>, Refusal> {
+        let client = Client::new(body, self.worker.node.settings.peer_timeout);
+        match protocol {
+            MessageType::Rest => Ok(Source::body(client, false)),
+            MessageType::Soap => {
+                let decoder = soap_decoder(head).map_err(|fault| fault.from_origin(Origin::Client))?;
+                Ok(Source::soap(client, decoder, Sender::Client))
+            }
+        }
+    }
+
+    /// Reads the message, without its attachments or body.
+    ///
+    /// # Errors
+    /// `client.bad_request` over REST, `client.…` over SOAP.
+    pub(super) async fn read(
+        self,
+        protocol: MessageType,
+        head: &http::request::Parts,
+        source: &mut Source<Client<'_>>,
+        summary: &mut Summary,
+    ) -> Result<Parsed, Refusal> {
         let request_id = Uuid::new_v4().to_string();
+        let request = match protocol {
+            MessageType::Rest => self.parse_rest(head, &request_id)?,
+            MessageType::Soap => {
+                let read = timeout(MESSAGE_TIMEOUT, read_soap(head, source)).await;
+                read.map_err(|_| Fault::new(code::INTERNAL_ERROR, "the request did not come in time"))??
+            }
+        };
+        summary.client = Some(request.client().clone());
+        summary.service = Some(request.service().clone());
+        request.id().clone_into(&mut summary.message_id);
+        request_id.clone_into(&mut summary.request_id);
+        Ok(Parsed { accepted: self, request, request_id })
+    }
+
+    fn parse_rest(&self, head: &http::request::Parts, request_id: &str) -> Result<RequestMessage, Fault> {
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
         let own_instance = || self.snapshot.configuration().own_instance.clone();
         let new_id = || format!("{}-{}", own_instance(), Uuid::new_v4());
@@ -137,16 +137,46 @@ impl Accepted {
             head.method.as_str(),
             target,
             header_lines(&head.headers),
-            &request_id,
+            request_id,
             new_id,
         );
-        let request = request.map_err(|error| error.from_client())?;
-        summary.client = Some(request.client().clone());
-        summary.service = Some(request.service().clone());
-        request.id().clone_into(&mut summary.message_id);
-        request_id.clone_into(&mut summary.request_id);
-        Ok(Parsed { accepted: self, request, request_id })
+        request.map(RequestMessage::Rest).map_err(|error| error.from_client())
     }
+}
+
+/// The checks of the HTTP head of a SOAP call (§2.4).
+fn soap_decoder(head: &http::request::Parts) -> Result<SoapDecoder, Fault> {
+    if head.method != Method::POST {
+        let text = format!("messages are sent by POST, not by {}", head.method);
+        return Err(Fault::new(code::INVALID_HTTP_METHOD, text));
+    }
+    let action = text_of(&head.headers, &SOAP_ACTION);
+    soap::check_action(action.as_deref())?;
+    let content_type = text_of(&head.headers, &header::CONTENT_TYPE);
+    SoapDecoder::new(content_type.as_deref(), Sender::Client, soap::Limits::default())
+}
+
+async fn read_soap(
+    head: &http::request::Parts,
+    source: &mut Source<Client<'_>>,
+) -> Result<RequestMessage, Refusal> {
+    match source.message().await? {
+        SoapRead::Message(headers, message) => Ok(RequestMessage::Soap(Box::new(SoapRequest {
+            message: *message,
+            headers,
+            content_type: text_of(&head.headers, &header::CONTENT_TYPE).unwrap_or_default(),
+            action: text_of(&head.headers, &SOAP_ACTION).unwrap_or_default(),
+        }))),
+        SoapRead::Fault(fault) => Err(fault.refused().from_origin(Origin::Client).into()),
+    }
+}
+
+static SOAP_ACTION: HeaderName = HeaderName::from_static("soapaction");
+
+/// The value of a header, ISO-8859-1 as HTTP has it.
+fn text_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let text = |value: &HeaderValue| value.as_bytes().iter().map(|byte| char::from(*byte)).collect();
+    headers.get(name).map(text)
 }
 
 impl Parsed {
@@ -221,236 +251,4 @@ impl Resolved {
         summary.peer = Some(reached.server.clone());
         Ok(Connected { parsed: self.parsed, destination: self.destination, reached })
     }
-}
-
-impl Connected {
-    pub(super) async fn hash(self, body: &mut Option<Incoming>) -> Result<Hashed, Refusal> {
-        let node = self.parsed.node();
-        let folder = &node.settings.spool_folder;
-        let mut pieces = Vec::new();
-        let mut length = 0;
-        while length <= WHOLE {
-            match next(node, body).await? {
-                Some(piece) => {
-                    length += piece.len();
-                    pieces.push(piece);
-                }
-                None => {
-                    let mut spool = Spool::new(DigestAlgorithm::Sha512, Keep::Whole);
-                    for piece in pieces {
-                        spool.push(piece, folder).map_err(message::spool_failed)?;
-                    }
-                    let body = (length > 0).then(|| spool.finish());
-                    let Self { parsed, destination, reached } = self;
-                    let terms = reached.terms;
-                    let outbound = Outbound::Held(Box::new(reached));
-                    return Ok(Hashed { call: Call { parsed, destination, terms, body }, outbound });
-                }
-            }
-        }
-        self.stream(pieces, body).await
-    }
-
-    /// Sends a large body on while it comes in.
-    async fn stream(self, pieces: Vec<Bytes>, body: &mut Option<Incoming>) -> Result<Hashed, Refusal> {
-        let Self { parsed, destination, reached } = self;
-        let terms = reached.terms;
-        let node = parsed.node();
-        let folder = &node.settings.spool_folder;
-        let mut encoder = message::encoder();
-        let (sender, outgoing) = Outgoing::channel(WAITING);
-        let request = transport_request(&parsed, &reached, &encoder.content_type(), outgoing)?;
-        let way = destination.clone();
-        let mut answer: Answer = tokio::spawn(async move { way.deliver(reached, request).await });
-
-        let head = (PartKind::RestRequest, parsed.request.blob());
-        let beginning = message::beginning(&mut encoder, &parsed.accepted.ocsp, head, true);
-        let mut spool = Spool::new(DigestAlgorithm::Sha512, Keep::ForTheLog(node.settings.logged_body_limit));
-        let mut waiting = pieces.into_iter();
-        let mut piece = beginning;
-        loop {
-            tokio::select! {
-                biased;
-                early = &mut answer => return Err(answered_early(node, early).await),
-                sent = timeout(node.settings.peer_timeout, sender.send(Piece::Data(piece))) => match sent {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) => return Err(answered_early(node, answer.await).await),
-                    Err(_) => return Err(silent()),
-                },
-            }
-            piece = match waiting.next() {
-                Some(piece) => piece,
-                None => match next(node, body).await? {
-                    Some(piece) => piece,
-                    None => break,
-                },
-            };
-            spool.push(piece.clone(), folder).map_err(message::spool_failed)?;
-        }
-        let outbound = Outbound::Streaming { encoder, pieces: sender, answer };
-        let call = Call { parsed, destination, terms, body: Some(spool.finish()) };
-        Ok(Hashed { call, outbound })
-    }
-}
-
-impl Hashed {
-    pub(super) async fn sign(self) -> Result<SignedCall, Refusal> {
-        let Self { call, outbound } = self;
-        let request = &call.parsed.request;
-        let digests = message::signed_digests(request.blob(), call.body.as_ref());
-        let signed = call.node().signer.sign(request.client().member(), digests).await?;
-        Ok(SignedCall { call, outbound, signed })
-    }
-}
-
-impl SignedCall {
-    /// A crash before this returns leaves a message without signature at the provider's server, or
-    /// none at all: nothing was done. A crash after it leaves the evidence here, whatever happens there.
-    pub(super) async fn log(self, summary: &mut Summary) -> Result<LoggedCall, Refusal> {
-        let Self { call, outbound, signed } = self;
-        let entry = call.entry(Direction::Request, call.parsed.request.blob(), call.body.as_ref(), &signed);
-        summary.request_position = Some(append(call.node(), &call.terms, entry).await?);
-        Ok(LoggedCall { call, outbound, signed })
-    }
-}
-
-impl LoggedCall {
-    pub(super) async fn send(self) -> Result<Answered, Refusal> {
-        let Self { call, outbound, signed } = self;
-        let limit = call.node().settings.response_timeout;
-        let (response, reached) = match outbound {
-            Outbound::Held(reached) => {
-                let encoder = message::encoder();
-                let content_type = encoder.content_type();
-                let head = (PartKind::RestRequest, call.parsed.request.blob());
-                let body = match &call.body {
-                    Some(body) => Some(body.in_memory().ok_or_else(lost)?),
-                    None => None,
-                };
-                let whole = message::whole(encoder, &call.parsed.accepted.ocsp, head, body, &signed);
-                let request = transport_request(&call.parsed, &reached, &content_type, whole.into())?;
-                within(limit, call.destination.deliver(*reached, request)).await?
-            }
-            Outbound::Streaming { encoder, pieces, answer } => {
-                let silence = call.node().settings.peer_timeout;
-                for piece in [Piece::Data(message::ending(encoder, &signed)), Piece::End] {
-                    // When the other side has stopped reading, its answer tells why.
-                    let _ = timeout(silence, pieces.send(piece)).await.map_err(|_| silent())?;
-                }
-                within(limit, async { answer.await.unwrap_or_else(|error| Err(panicked(&error))) }).await?
-            }
-        };
-        call.receive(response, reached).await
-    }
-}
-
-impl Call {
-    pub(super) fn node(&self) -> &Node {
-        self.parsed.node()
-    }
-
-    pub(super) fn entry(
-        &self,
-        direction: Direction,
-        blob: &Bytes,
-        body: Option<&Spooled>,
-        signed: &Signed,
-    ) -> LogEntry {
-        let request = &self.parsed.request;
-        let limit = self.node().settings.logged_body_limit;
-        LogEntry {
-            time: self.node().clock.now(),
-            side: Side::Consumer,
-            direction,
-            client: request.client().clone(),
-            service: request.service().clone(),
-            protocol: MessageType::Rest,
-            message_id: request.id().to_owned(),
-            request_id: self.parsed.request_id.clone(),
-            message: blob.clone(),
-            attachments: body.iter().map(|body| body.for_the_log(limit)).collect(),
-            signed: signed.clone(),
-        }
-    }
-}
-
-/// The next bytes that the client sends; none at the end of the body.
-async fn next(node: &Node, body: &mut Option<Incoming>) -> Result<Option<Bytes>, Refusal> {
-    loop {
-        let Some(incoming) = body else { return Ok(None) };
-        let frame = timeout(node.settings.peer_timeout, incoming.frame()).await.map_err(|_| {
-            Fault::new(code::IO_ERROR, "the client was silent for too long in the middle of its request")
-        })?;
-        match frame {
-            None => {
-                *body = None;
-                return Ok(None);
-            }
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) if !data.is_empty() => return Ok(Some(data)),
-                Ok(_) | Err(_) => {}
-            },
-            Some(Err(error)) => {
-                *body = None;
-                return Err(Refusal::because(code::IO_ERROR, "the request broke off", chain(&error)));
-            }
-        }
-    }
-}
-
-/// The HTTP request that carries a message (§4.4.1).
-fn transport_request(
-    parsed: &Parsed,
-    reached: &Reached,
-    content_type: &str,
-    body: Outgoing,
-) -> Result<Request<Outgoing>, Refusal> {
-    let original = parsed
-        .request
-        .headers()
-        .filter(|(name, _)| name.eq_ignore_ascii_case("content-type"))
-        .last()
-        .map_or("", |(_, value)| value);
-    let port = parsed.node().settings.peer_port;
-    let mut request = Request::new(body);
-    *request.method_mut() = Method::POST;
-    let headers = request.headers_mut();
-    for (name, value) in [
-        (header::HOST, &*format!("{}:{port}", reached.address)),
-        (header::CONTENT_TYPE, content_type),
-        (header::TRANSFER_ENCODING, "chunked"),
-        (HeaderName::from_static(transport::HASH_ALGORITHM), DigestAlgorithm::Sha512.name()),
-        (HeaderName::from_static(transport::REQUEST_ID), &parsed.request_id),
-        (HeaderName::from_static(transport::PROXY_VERSION), transport::OUR_PROXY_VERSION),
-        (HeaderName::from_static(transport::ORIGINAL_CONTENT_TYPE), original),
-        (HeaderName::from_static(transport::MESSAGE_TYPE), transport::MESSAGE_TYPE_REST),
-    ] {
-        let value = header_value(value)
-            .ok_or_else(|| Fault::new(code::INTERNAL_ERROR, "the request cannot be passed on over HTTP"))?;
-        headers.insert(name, value);
-    }
-    Ok(request)
-}
-
-/// Waits without end when there is no limit.
-async fn within<T>(
-    limit: Option<Duration>,
-    work: impl Future<Output = Result<T, Refusal>>,
-) -> Result<T, Refusal> {
-    match limit {
-        None => work.await,
-        Some(limit) => timeout(limit, work).await.unwrap_or_else(|_| Err(silent())),
-    }
-}
-
-fn silent() -> Refusal {
-    Fault::new(code::IO_ERROR, "the provider's security server was silent for too long").into()
-}
-
-pub(super) fn lost() -> Fault {
-    Fault::new(code::INTERNAL_ERROR, "the body was not kept")
-}
-
-pub(super) fn panicked(error: &JoinError) -> Refusal {
-    Refusal::because(code::INTERNAL_ERROR, "the exchange could not be finished", error)
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use protocol::fault::{Fault, code};
-use protocol::message::RestRequest;
 use protocol::metadata::openapi::{self, Format};
 use protocol::metadata::services::{RestService, rest_list};
 
 use super::request::Call;
 use crate::exchange::documents::Parameters;
+use crate::exchange::kinds::RequestMessage;
 use crate::exchange::refusal::Refusal;
 use crate::ports::{LocalService, ServiceType};
 
@@ -24,7 +24,7 @@ pub(super) enum BuiltIn {
     GetOpenApi,
 }
 
-/// What a built-in service answers.
+/// What a built-in service answers, as a provider's system would over HTTP.
 pub(super) struct Told {
     pub(super) content_type: String,
     pub(super) body: Bytes,
@@ -33,7 +33,8 @@ pub(super) struct Told {
 impl BuiltIn {
     /// The built-in service that a request calls. With another method than `GET` it calls an ordinary
     /// service of that name, which there is not.
-    pub(super) fn called_by(request: &RestRequest) -> Option<Self> {
+    pub(super) fn called_by(request: &RequestMessage) -> Option<Self> {
+        let RequestMessage::Rest(request) = request else { return None };
         if request.method() != "GET" {
             return None;
         }

@@ -10,13 +10,14 @@ mod request;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use protocol::fault::{Fault, Origin, code};
 
 use self::answer::Received;
 use self::request::{Accepted, Verified};
-use crate::exchange::refusal::{Refusal, fault_response};
+use crate::exchange::refusal::{Refusal, fault_octets, fault_response};
 use crate::exchange::summary::Summary;
 use crate::http::Outgoing;
 use crate::http::server::{Connection, Service};
@@ -73,16 +74,23 @@ async fn begin(
 async fn complete(call: Verified, mut summary: Summary) -> Response<Outgoing> {
     let connection = call.connection();
     let node = &connection.worker.node;
-    let answer = async {
+    let called = async {
         let call = call.take(&summary)?;
         let call = call.log(&mut summary).await?;
-        let call = call.call().await?;
-        call.receive(&mut summary).await
+        call.call().await
     };
-    let answer = match answer.await {
-        Ok(Received::Whole(answer)) => answer,
-        Ok(Received::Long(answer)) => return answer.stream(summary),
+    let called = match called.await {
+        Ok(called) => called,
         Err(refusal) => return refuse(node, refusal, &summary),
+    };
+    let soap = called.soap_content_type();
+    let answer = match (called.receive(&mut summary).await, soap) {
+        (Ok(Received::Whole(answer)), _) => answer,
+        (Ok(Received::Long(answer)), _) => return answer.stream(summary),
+        (Err(refusal), Some(content_type)) => {
+            return answer::fault_in_message(&tell(node, refusal, &summary), content_type);
+        }
+        (Err(refusal), None) => return refuse(node, refusal, &summary),
     };
     let answer = async {
         let answer = answer.sign().await?;
@@ -94,15 +102,17 @@ async fn complete(call: Verified, mut summary: Summary) -> Response<Outgoing> {
     }
 }
 
-/// Tells log and counters why there is no answer.
-fn tell(node: &Node, refusal: Refusal, summary: &Summary) -> Fault {
+/// Tells log and counters why there is no answer. Gives the fault as it is written: that of a service
+/// unchanged (§2.9).
+fn tell(node: &Node, refusal: Refusal, summary: &Summary) -> Bytes {
     node.stats.faults_made();
+    let octets = refusal.octets();
     let fault = refusal.tell(Origin::ServerProxy);
     summary.tell(Some(&fault));
-    fault
+    octets.unwrap_or_else(|| fault_octets(&fault))
 }
 
 /// A response that is nothing but a fault (§4.7, shape A).
 fn refuse(node: &Node, refusal: Refusal, summary: &Summary) -> Response<Outgoing> {
-    fault_response(&tell(node, refusal, summary))
+    fault_response(tell(node, refusal, summary))
 }

@@ -12,23 +12,26 @@ use protocol::fault::{Fault, code};
 use protocol::id::GlobalGroupId;
 use protocol::message::RestRequest;
 use protocol::message::path::normalised_service_path;
+use protocol::soap;
 use protocol::time::UtcTime;
 use protocol::transport::{self, MessageType, ProxyVersion, RequestHead};
 
 use super::PeerService;
-use super::answer::{Called, Source};
+use super::answer::{Called, Outcome};
 use super::built_in::BuiltIn;
 use crate::exchange::evidence::{Signature, append};
-use crate::exchange::message::Inlet;
+use crate::exchange::framing::Attachment;
+use crate::exchange::kinds::{RequestMessage, SoapRequest};
+use crate::exchange::message::{Inlet, Received, Rest};
 use crate::exchange::refusal::Refusal;
-use crate::exchange::spool::Spooled;
+use crate::exchange::related::Related;
 use crate::exchange::summary::{Summary, Verdict};
 use crate::node::Node;
 use crate::peer::Part;
 use crate::policy::{self, Terms};
 use crate::ports::{Direction, LocalService, LogEntry, Side, Signed};
 use crate::replays::Mark;
-use crate::service::{Description, discard};
+use crate::service::{Description, ServiceAnswer, ServiceRequest, discard};
 use crate::snapshot::Snapshot;
 
 /// A request whose HTTP head is in order, at a node whose configuration is in force (steps 1 to 6).
@@ -36,8 +39,17 @@ pub(super) struct Accepted {
     connection: Arc<PeerService>,
     snapshot: Arc<Snapshot>,
     head: RequestHead,
+    /// What the client said over HTTP of a SOAP message.
+    client: ClientHead,
     inlet: Inlet,
     now: UtcTime,
+}
+
+/// What a client said over HTTP of its SOAP message (§4.4.1).
+#[derive(Default)]
+struct ClientHead {
+    content_type: Option<String>,
+    action: String,
 }
 
 /// The signed head was read; nothing in it is believed yet.
@@ -47,7 +59,7 @@ pub(super) struct HeadRead {
     head: RequestHead,
     inlet: Inlet,
     now: UtcTime,
-    request: RestRequest,
+    request: RequestMessage,
     ocsp: Vec<Bytes>,
 }
 
@@ -66,9 +78,11 @@ pub(super) struct Call {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) head: RequestHead,
     pub(super) now: UtcTime,
-    pub(super) request: RestRequest,
+    pub(super) request: RequestMessage,
     pub(super) terms: Terms,
-    pub(super) body: Option<Spooled>,
+    pub(super) attachments: Vec<Attachment>,
+    /// How a SOAP service gets the message.
+    pub(super) related: Related,
     pub(super) signed: Signed,
 }
 
@@ -106,7 +120,7 @@ impl Accepted {
         let node = &connection.worker.node;
         let (head, body) = request.into_parts();
         let now = node.clock.now();
-        let (snapshot, head) = match check_head(node, &head, now) {
+        let (snapshot, head, client) = match check_head(node, &head, now) {
             Ok(checked) => checked,
             Err(fault) => {
                 discard(body);
@@ -114,20 +128,37 @@ impl Accepted {
             }
         };
         let silence = node.settings.peer_timeout;
-        let inlet = Inlet::new(body, &head.content_type, transport::Direction::Request, silence)?;
-        Ok(Self { connection: Arc::clone(connection), snapshot, head, inlet, now })
+        let (direction, original) = (transport::Direction::Request, client.content_type.clone());
+        let inlet = Inlet::new(body, &head.content_type, original, direction, silence)?;
+        Ok(Self { connection: Arc::clone(connection), snapshot, head, client, inlet, now })
     }
 
     pub(super) async fn read_head(mut self, summary: &mut Summary) -> Result<HeadRead, Refusal> {
         // A fault in the place of a message is not a request, whatever it says (§0.2 D12).
-        let (ocsp, blob) = self.inlet.head().await.map_err(Refusal::into_ours)?;
-        let request = RestRequest::parse(blob)
-            .map_err(|error| Refusal::from(error.from_peer()).within(code::SERVICE_FAILED))?;
+        let (ocsp, head) = self.inlet.head().await.map_err(Refusal::into_ours)?;
+        let ClientHead { content_type, action } = self.client;
+        let request = match (self.head.message_type, head) {
+            (MessageType::Rest, Received::Rest(blob)) => {
+                let request = RestRequest::parse(blob).map_err(|error| error.from_peer());
+                RequestMessage::Rest(request.map_err(|fault| fault.within(code::SERVICE_FAILED))?)
+            }
+            (MessageType::Soap, Received::Soap(headers, message)) => {
+                let content_type = content_type.unwrap_or_else(|| soap::PLAIN_CONTENT_TYPE.to_owned());
+                let message = *message;
+                RequestMessage::Soap(Box::new(SoapRequest { message, headers, content_type, action }))
+            }
+            (MessageType::Rest, Received::Soap(..)) => {
+                return Err(Fault::new(code::MISSING_REST, "a REST message was announced").into());
+            }
+            (MessageType::Soap, Received::Rest(_)) => {
+                return Err(Fault::new(code::MISSING_SOAP, "a SOAP message was announced").into());
+            }
+        };
         summary.client = Some(request.client().clone());
         summary.service = Some(request.service().clone());
         request.id().clone_into(&mut summary.message_id);
         self.head.request_id.clone_into(&mut summary.request_id);
-        let Self { connection, snapshot, head, inlet, now } = self;
+        let Self { connection, snapshot, head, inlet, now, .. } = self;
         Ok(HeadRead { connection, snapshot, head, inlet, now, request, ocsp })
     }
 }
@@ -137,7 +168,7 @@ fn check_head(
     node: &Node,
     head: &http::request::Parts,
     now: UtcTime,
-) -> Result<(Arc<Snapshot>, RequestHead), Fault> {
+) -> Result<(Arc<Snapshot>, RequestHead, ClientHead), Fault> {
     if head.method != hyper::Method::POST {
         return Err(Fault::new(code::INVALID_HTTP_METHOD, "messages are sent by POST"));
     }
@@ -145,12 +176,15 @@ fn check_head(
     let header = |name: &str| head.headers.get(name).map(HeaderValue::to_str).and_then(Result::ok);
     let least: Option<&ProxyVersion> = node.settings.least_peer_version.as_ref();
     transport::check_proxy_version(header(transport::PROXY_VERSION), least)?;
-    let head = RequestHead::read(head.method.as_str(), header)?;
-    if head.message_type != MessageType::Rest {
-        let fault = Fault::new(code::INVALID_CONTENT_TYPE, "SOAP messages are not supported here");
-        return Err(fault.within(code::SERVICE_FAILED));
+    let mut client = ClientHead::default();
+    if header(transport::MESSAGE_TYPE) != Some(transport::MESSAGE_TYPE_REST) {
+        let action = header(transport::ORIGINAL_SOAP_ACTION);
+        soap::check_action(action)?;
+        client.action = action.unwrap_or_default().to_owned();
+        client.content_type = header(transport::ORIGINAL_CONTENT_TYPE).map(str::to_owned);
     }
-    Ok((snapshot, head))
+    let head = RequestHead::read(head.method.as_str(), header)?;
+    Ok((snapshot, head, client))
 }
 
 impl HeadRead {
@@ -216,8 +250,8 @@ impl FromPeer {
         let HeadRead { connection, snapshot, head, mut inlet, now, request, ocsp: _ } = call;
         let folder = &connection.worker.node.settings.spool_folder;
         let rest = inlet.rest(head.digest, folder).await.map_err(Refusal::into_ours)?;
-        let (body, signed) = (rest.body, rest.signed);
-        Ok(Call { connection, snapshot, head, now, request, terms, body, signed })
+        let Rest { attachments, related, signed } = rest;
+        Ok(Call { connection, snapshot, head, now, request, terms, attachments, related, signed })
     }
 }
 
@@ -240,13 +274,20 @@ impl Call {
         let service = self.node().directory.service(id).ok_or_else(|| {
             Fault::new(code::UNKNOWN_SERVICE, format!("service '{id}' is not registered here"))
         })?;
-        if !service.service_type.is_rest() {
-            let text = format!("service '{id}' cannot be called over REST");
+        let is_rest = self.request.protocol() == MessageType::Rest;
+        if service.service_type.is_rest() != is_rest {
+            let protocol = if is_rest { "REST" } else { "SOAP" };
+            let text = format!("service '{id}' cannot be called over {protocol}");
             return Err(Fault::new(code::SERVICE_TYPE, text));
         }
         let is_in_group = self.group_membership();
-        let path = normalised_service_path(self.request.service_path())?;
-        let method = self.request.method();
+        let (method, path) = match &self.request {
+            RequestMessage::Rest(request) => {
+                (request.method(), normalised_service_path(request.service_path())?)
+            }
+            // Services of SOAP have no endpoint but the base endpoint: only its right says so much.
+            RequestMessage::Soap(_) => ("*", "**".to_owned()),
+        };
         if !self.node().directory.is_allowed(client, id, method, &path, &is_in_group) {
             return Err(Fault::new(code::ACCESS_DENIED, format!("no access to service '{id}'")));
         }
@@ -265,6 +306,27 @@ impl Call {
         }
     }
 
+    async fn call_service(&self, service: &LocalService, related: Related) -> Result<ServiceAnswer, Refusal> {
+        let request = match &self.request {
+            RequestMessage::Rest(request) => {
+                let body = self.attachments.first().cloned();
+                let body = body.and_then(|attachment| attachment.body.into_outgoing());
+                ServiceRequest::rest(service, request, body)?
+            }
+            RequestMessage::Soap(request) => {
+                let (message, attachments) = (request.message.octets().clone(), self.attachments.clone());
+                let body = related.into_body(message, attachments);
+                let body =
+                    body.ok_or_else(|| Fault::new(code::INTERNAL_ERROR, "an attachment was not kept"))?;
+                let content_type = soap::provider_content_type(&request.content_type)?;
+                ServiceRequest::soap(service, &content_type, &request.action, body)?
+            }
+        };
+        let owner = self.node().directory.client(service.id.provider());
+        let pins = owner.as_ref().map_or(&[][..], |owner| &owner.certificates);
+        self.connection.worker.services.call(service, pins, request).await
+    }
+
     /// Fetches the description of a service of the provider.
     ///
     /// # Errors
@@ -278,8 +340,8 @@ impl Call {
     pub(super) fn entry(
         &self,
         direction: Direction,
-        blob: &Bytes,
-        body: Option<&Spooled>,
+        message: &Bytes,
+        attachments: &[Attachment],
         signed: &Signed,
     ) -> LogEntry {
         let limit = self.node().settings.logged_body_limit;
@@ -289,11 +351,11 @@ impl Call {
             direction,
             client: self.request.client().clone(),
             service: self.request.service().clone(),
-            protocol: MessageType::Rest,
+            protocol: self.request.protocol(),
             message_id: self.request.id().to_owned(),
             request_id: self.head.request_id.clone(),
-            message: blob.clone(),
-            attachments: body.iter().map(|body| body.for_the_log(limit)).collect(),
+            message: message.clone(),
+            attachments: attachments.iter().map(|attachment| attachment.body.for_the_log(limit)).collect(),
             signed: signed.clone(),
         }
     }
@@ -303,9 +365,9 @@ impl Authorised {
     pub(super) fn verify(mut self, summary: &mut Summary) -> Result<Verified, Refusal> {
         let call = &self.call;
         let signature = Signature {
-            blob: call.request.blob(),
-            algorithm: call.head.digest,
-            attachments: call.body.as_slice(),
+            message: call.request.octets(),
+            algorithm: call.request.digest_algorithm(call.head.digest),
+            attachments: &call.attachments,
             signed: &call.signed,
         };
         let message =
@@ -348,7 +410,8 @@ impl Fresh {
         let Self { authorised, taken } = self;
         let call = &authorised.call;
         let replays = &call.node().replays;
-        let entry = call.entry(Direction::Request, call.request.blob(), call.body.as_ref(), &call.signed);
+        let octets = call.request.octets();
+        let entry = call.entry(Direction::Request, octets, &call.attachments, &call.signed);
         match append(call.node(), &call.terms, entry).await {
             Ok(position) => {
                 replays.logged(position);
@@ -368,17 +431,13 @@ impl Fresh {
 
 impl LoggedCall {
     pub(super) async fn call(self) -> Result<Called, Refusal> {
-        let Authorised { call, target } = self.0;
-        let source = match target {
-            Target::BuiltIn(built_in) => Source::BuiltIn(built_in.answer(&call).await?),
-            Target::Service(service) => {
-                let body = call.body.clone().and_then(Spooled::into_outgoing);
-                let services = &call.connection.worker.services;
-                let owner = call.node().directory.client(service.id.provider());
-                let pins = owner.as_ref().map_or(&[][..], |owner| &owner.certificates);
-                Source::Service(services.call(&service, pins, &call.request, body).await?)
-            }
+        let Authorised { mut call, target } = self.0;
+        let related = std::mem::replace(&mut call.related, Related::Plain);
+        let answer = match target {
+            Target::BuiltIn(built_in) => built_in.answer(&call).await.map(Outcome::BuiltIn),
+            Target::Service(service) => call.call_service(&service, related).await.map(Outcome::Service),
         };
-        Ok(Called::new(call, source))
+        let answer = answer.map_err(|refusal| call.request.from_service(refusal))?;
+        Ok(Called::new(call, answer))
     }
 }
