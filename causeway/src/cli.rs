@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, call, configuration, doctor, logs, roles, up, verify};
+use crate::{bench, call, configuration, doctor, logs, roles, service, up, verify};
 
 /// Causeway: a federated data-exchange gateway.
 #[derive(Debug, Parser)]
@@ -27,6 +27,7 @@ enum Command {
     Call(call::CallArgs),
     Verify(verify::VerifyArgs),
     Log(logs::LogArgs),
+    Service(service::ServiceArgs),
     Configuration(configuration::ConfigurationArgs),
     Doctor(doctor::DoctorArgs),
     Bench(bench::BenchArgs),
@@ -86,6 +87,7 @@ pub fn main() -> ExitCode {
             Command::Call(arguments) => call::run(arguments).await,
             Command::Verify(arguments) => verify::run(arguments),
             Command::Log(arguments) => logs::run(arguments),
+            Command::Service(arguments) => service::run(arguments).await,
             Command::Configuration(arguments) => configuration::run(arguments).await,
             Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Bench(arguments) => bench::run(arguments).await,

@@ -10,5 +10,6 @@ pub mod doctor;
 pub mod logs;
 pub mod roles;
 pub mod sample;
+pub mod service;
 pub mod up;
 pub mod verify;

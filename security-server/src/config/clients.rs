@@ -9,7 +9,7 @@ use gateway::ports::ConnectionType;
 use protocol::id::ClientId;
 
 use super::check::one_line;
-use super::{Problems, services, written};
+use super::{Problems, descriptions, services, written};
 use crate::state::{ClientSettings, LocalConfiguration, LocalGroup};
 
 /// Checks `[[client]]`. What has problems is left out of the result.
@@ -68,6 +68,9 @@ fn settings(name: &str, client: &written::Client, folder: &Path, problems: &mut 
     }
     for service in &client.services {
         services::add(name, service, &mut settings, problems);
+    }
+    for description in &client.descriptions {
+        descriptions::add(name, description, folder, &mut settings, problems);
     }
     settings
 }

@@ -6,6 +6,7 @@
 
 mod check;
 mod clients;
+mod descriptions;
 mod pin;
 mod services;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use gateway::http::HttpsTrust;
 use gateway::tls::CipherSuites;
 use protocol::id::SecurityServerId;
 
+pub use descriptions::{Declarations, Declared};
 pub use pin::{Pin, PinError, PinSource};
 
 use crate::state::LocalConfiguration;
@@ -178,6 +180,17 @@ impl Config {
         }
     }
 
+    /// The descriptions that a file declares, without looking at the copies of their documents.
+    ///
+    /// # Errors
+    /// What hinders from reading them; other parts of the file are not looked at.
+    pub fn declared_descriptions(file: &Path) -> Result<Declarations, ConfigError> {
+        let refused = |problem: String| ConfigError { file: file.to_owned(), problems: vec![problem] };
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| refused(format!("the file cannot be read: {error}")))?;
+        descriptions::declared(&text, file).map_err(refused)
+    }
+
     /// The folder of the token's keys and certificates.
     pub fn token_folder(&self) -> PathBuf {
         self.state_folder.join("token")
@@ -201,6 +214,11 @@ impl Config {
     /// The folder of the journal of received messages.
     pub fn replays_folder(&self) -> PathBuf {
         self.state_folder.join("replays")
+    }
+
+    /// The folder of the key that information systems see.
+    pub fn internal_tls_folder(&self) -> PathBuf {
+        self.state_folder.join("internal-tls")
     }
 
     /// The folder of OCSP responses.

@@ -12,7 +12,7 @@ use crate::description::{collide, is_reserved, is_usable};
 use crate::state::{AccessRight, ClientSettings, Endpoint, ServiceKey, ServiceSettings, Subject};
 
 /// Seconds that a provider may take for each read.
-const TIMEOUTS: RangeInclusive<u64> = 1..=86_400;
+pub(super) const TIMEOUTS: RangeInclusive<u64> = 1..=86_400;
 
 /// Checks one `[[client.service]]` and adds it to its client.
 pub(super) fn add(
@@ -113,7 +113,11 @@ fn check(
     }
 }
 
-fn endpoints(key: &str, written: &[written::Endpoint], problems: &mut Problems) -> BTreeSet<Endpoint> {
+pub(super) fn endpoints(
+    key: &str,
+    written: &[written::Endpoint],
+    problems: &mut Problems,
+) -> BTreeSet<Endpoint> {
     let mut endpoints = BTreeSet::new();
     for endpoint in written {
         let method = endpoint.method.to_ascii_uppercase();
@@ -125,7 +129,7 @@ fn endpoints(key: &str, written: &[written::Endpoint], problems: &mut Problems) 
     endpoints
 }
 
-fn check_tls(key: &str, text: &str, problems: &mut Problems) -> ServiceTls {
+pub(super) fn check_tls(key: &str, text: &str, problems: &mut Problems) -> ServiceTls {
     match text {
         "pinned" => ServiceTls::Pinned,
         "verified" => ServiceTls::Verified,
@@ -137,7 +141,7 @@ fn check_tls(key: &str, text: &str, problems: &mut Problems) -> ServiceTls {
     }
 }
 
-fn check_url(key: &str, url: &str, problems: &mut Problems) {
+pub(super) fn check_url(key: &str, url: &str, problems: &mut Problems) {
     let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
     let is_host = |first: char| first.is_ascii_alphanumeric() || first == '[';
     if !host.is_some_and(|host| host.starts_with(is_host)) || url.contains(' ') {
@@ -145,7 +149,7 @@ fn check_url(key: &str, url: &str, problems: &mut Problems) {
     }
 }
 
-fn right(
+pub(super) fn right(
     code: &str,
     allow: &written::Allow,
     is_soap: bool,

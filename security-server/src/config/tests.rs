@@ -6,7 +6,7 @@ use protocol::digest::DigestAlgorithm;
 use protocol::id::ClientId;
 
 use super::*;
-use crate::state::Subject;
+use crate::state::{ClientSettings, ServiceKey, Subject};
 
 const LEAST: &str = r#"
 [server]
@@ -125,6 +125,132 @@ allow = [{{ client = "CW/GOV/1002/a" }}]
     let endpoints = services.values().next().unwrap().endpoints.iter();
     let endpoints: Vec<_> = endpoints.map(|part| format!("{} {}", part.method, part.path)).collect();
     assert_eq!(endpoints, ["GET /a/*", "* /b"]);
+}
+
+const WSDL: &str = r#"<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:s="http://schemas.xmlsoap.org/wsdl/soap/">
+<binding name="b"><s:binding transport="http://schemas.xmlsoap.org/soap/http"/>
+<operation name="get"><version xmlns="urn:x">v1</version></operation>
+<operation name="get"><version xmlns="urn:x">v2</version></operation><operation name="set"/></binding>
+<service><port binding="b"><s:address location="http://h/soap"/></port></service></definitions>"#;
+
+const API: &str = "openapi: 3.0.0\nservers: [{url: 'https://h/api'}]\npaths: {/a: {get: {}}}";
+
+/// A file with one client, whose descriptions have copies in a folder.
+fn described(descriptions: &str) -> Result<ClientSettings, Vec<String>> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("s.wsdl"), WSDL).unwrap();
+    std::fs::write(folder.path().join("api.yaml"), API).unwrap();
+    let text = format!("{LEAST}[[client]]\nid = \"CW/GOV/1001/a\"\n{descriptions}");
+    let config = Config::parse(&text, &folder.path().join("node.toml")).map_err(|error| error.problems)?;
+    Ok(config.clients.unwrap().clients.into_values().next().unwrap())
+}
+
+#[test]
+fn declared_descriptions() {
+    let client = described(
+        r#"
+[[client.description]]
+type = "wsdl"
+url = "http://h/s.wsdl"
+file = "s.wsdl"
+service-url = "http://inside/soap"
+timeout-seconds = 5
+allow = [{ client = "CW/GOV/1002/all" }]
+
+[[client.description.service]]
+code = "get"
+version = "v2"
+url = "http://inside/v2"
+disabled = "not yet"
+allow = [{ client = "CW/GOV/1002/some" }]
+
+[[client.description]]
+type = "openapi"
+url = "http://h/api.yaml"
+file = "api.yaml"
+code = "api"
+tls = "unchecked"
+
+[[client.description.service]]
+code = "api"
+endpoint = [{ path = "/b/**" }]
+allow = [{ client = "CW/GOV/1002/some", method = "get", path = "/a" }]
+"#,
+    )
+    .unwrap();
+    let line = |(key, service): (&ServiceKey, &crate::state::ServiceSettings)| {
+        let (version, notice) =
+            (key.version.as_deref().unwrap_or("-"), service.disabled.as_deref().unwrap_or("on"));
+        format!("{} {version} {} {} {notice}", key.code, service.url, service.timeout.as_secs())
+    };
+    let services: Vec<_> = client.services.iter().map(line).collect();
+    let expected = [
+        "api - https://h/api 60 on",
+        "get v1 http://inside/soap 5 on",
+        "get v2 http://inside/v2 5 not yet",
+        "set - http://inside/soap 5 on",
+    ];
+    assert_eq!(services, expected);
+    let rights: Vec<_> = client.rights.iter().map(ToString::to_string).collect();
+    let expected = [
+        "api GET /a for CW/GOV/1002/some",
+        "get * ** for CW/GOV/1002/all",
+        "get * ** for CW/GOV/1002/some",
+        "set * ** for CW/GOV/1002/all",
+    ];
+    assert_eq!(rights, expected);
+    let api = client.services.values().next().unwrap();
+    let endpoints: Vec<_> = api.endpoints.iter().map(|part| (&*part.path, part.generated)).collect();
+    assert_eq!(endpoints, [("/a", true), ("/b/**", false)]);
+}
+
+#[test]
+fn refused_descriptions() {
+    #[track_caller]
+    fn check(description: &str, expected: &str) {
+        let problems = described(&format!("description = [{{ {description} }}]")).unwrap_err();
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{problems:#?}");
+    }
+    let wsdl = r#"type = "wsdl", url = "http://h/s.wsdl", file = "s.wsdl""#;
+    let api = r#"type = "openapi", url = "http://h/api.yaml", file = "api.yaml""#;
+    check(&format!(r#"{wsdl} }}, {{ {wsdl}"#), "has this WSDL already");
+    check(&format!(r#"{wsdl}, code = "a""#), "a WSDL brings the codes");
+    check(api, "an OpenAPI service needs a code");
+    check(&format!(r#"{api}, code = "api""#), "tls is pinned, so the client needs");
+    check(&format!(r#"{api}, code = "getWsdl", tls = "unchecked""#), "reserved");
+    check(&api.replace("openapi", "rest"), "type must be wsdl or openapi");
+    check(&api.replace("api.yaml\"", "none.yaml\""), "causeway service refresh");
+    check(&format!(r#"{}, code = "a""#, api.replace("file = \"api.yaml", "file = \"s.wsdl")), "is of no use");
+    check(&format!(r#"{wsdl}, service = [{{ code = "gone" }}]"#), "the document has no such service");
+    check(
+        &format!(r#"{wsdl}, service = [{{ code = "set", endpoint = [{{ path = "/" }}] }}]"#),
+        "no endpoints",
+    );
+    check(&format!(r#"{wsdl}, allow = [{{ client = "CW/GOV/1", method = "GET" }}]"#), "no methods and paths");
+    check(&format!(r#"{wsdl}, service-url = "h""#), "must be http://host");
+    check(&format!(r#"{wsdl}, timeout-seconds = 0"#), "timeout-seconds must be");
+    check(
+        &format!(
+            r#"{api}, code = "api", tls = "unchecked", service = [{{ code = "api", endpoint = [{{ method = "GET", path = "/a" }}] }}]"#
+        ),
+        "the document has the endpoint GET /a already",
+    );
+}
+
+#[test]
+fn declarations_are_read_without_their_copies() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("node.toml");
+    let description = r#"description = [{ type = "wsdl", url = "http://h/x", file = "none.wsdl" }]"#;
+    std::fs::write(&file, format!("{LEAST}[[client]]\nid = \"CW/GOV/1001/a\"\n{description}")).unwrap();
+    let declared = Config::declared_descriptions(&file).unwrap();
+    assert!(declared.decides);
+    assert_eq!(declared.state_folder, folder.path().join("state"));
+    assert_eq!(declared.descriptions[0].copy, folder.path().join("none.wsdl"));
+    std::fs::write(&file, LEAST).unwrap();
+    assert!(!Config::declared_descriptions(&file).unwrap().decides);
+    std::fs::write(&file, "client = 3").unwrap();
+    assert!(Config::declared_descriptions(&file).is_err());
 }
 
 #[test]

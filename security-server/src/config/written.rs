@@ -244,9 +244,12 @@ pub struct Client {
     /// Groups for its access rights.
     #[serde(default, rename = "group")]
     pub groups: Vec<Group>,
-    /// Its services.
+    /// Its services, one by one.
     #[serde(default, rename = "service")]
     pub services: Vec<Service>,
+    /// Its services as WSDL and OpenAPI documents describe them.
+    #[serde(default, rename = "description")]
+    pub descriptions: Vec<Description>,
 }
 
 fn https() -> String {
@@ -322,6 +325,63 @@ fn minute() -> u64 {
 
 fn pinned() -> String {
     "pinned".to_owned()
+}
+
+/// `[[client.description]]`: a WSDL or OpenAPI document, whose services are those of the client.
+///
+/// The node reads a copy of the document beside this file, so that nothing changes unseen: `causeway service
+/// refresh` fetches the document, shows what is different, and with `--accept` replaces the copy.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Description {
+    /// `wsdl` or `openapi`.
+    #[serde(rename = "type")]
+    pub service_type: String,
+    /// Where the document is, `http://…` or `https://…`; also for members that ask what is offered.
+    pub url: String,
+    /// The copy. JSON when its name ends with `.json`.
+    pub file: PathBuf,
+    /// The service code of an OpenAPI service. A WSDL brings the codes of its services.
+    pub code: Option<String>,
+    /// Where all its services are. Default: where the document says.
+    pub service_url: Option<String>,
+    /// Seconds allowed for each read, 1 to 86400. Default 60.
+    #[serde(default = "minute")]
+    pub timeout_seconds: u64,
+    /// How the provider's certificate is checked, as in `[[client.service]]`.
+    #[serde(default = "pinned")]
+    pub tls: String,
+    /// Switches all its services off; the text is told to callers.
+    pub disabled: Option<String>,
+    /// Who may call all its services.
+    #[serde(default)]
+    pub allow: Vec<Allow>,
+    /// More about single services.
+    #[serde(default, rename = "service")]
+    pub services: Vec<DescribedService>,
+}
+
+/// `[[client.description.service]]`: what is special about one service of a description.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DescribedService {
+    /// Its code, as in the document.
+    pub code: String,
+    /// Its version. Default: every version.
+    pub version: Option<String>,
+    /// Where it is.
+    pub url: Option<String>,
+    /// Seconds allowed for each read, 1 to 86400.
+    pub timeout_seconds: Option<u64>,
+    /// Switches it off; the text is told to callers.
+    pub disabled: Option<String>,
+    /// Parts of an OpenAPI service that its document does not tell.
+    #[serde(default, rename = "endpoint")]
+    pub endpoints: Vec<Endpoint>,
+    /// Who may call it, besides those who may call all services of the description. Access rights are given to
+    /// codes, so they reach all versions.
+    #[serde(default)]
+    pub allow: Vec<Allow>,
 }
 
 /// `[[client.service.allow]]`: an access right. Exactly one of the first three.

@@ -213,6 +213,41 @@ pub fn switch(client: &mut ClientSettings, url: &str, notice: Option<&str>) -> R
     Ok(())
 }
 
+/// Changes where and how one service is reached; none leaves a setting as it is. `full` is its code, and after
+/// a dot its version.
+///
+/// # Errors
+/// [`DescriptionError::ServiceNotFound`], [`DescriptionError::ServiceUrl`].
+pub fn set(
+    client: &mut ClientSettings,
+    full: &str,
+    url: Option<&str>,
+    timeout: Option<Duration>,
+    tls: Option<ServiceTls>,
+) -> Result<(), DescriptionError> {
+    let is_taken = |url: &str| {
+        let mut others = client.services.iter().filter(|(key, _)| full_code(key) != full);
+        others.any(|(_, service)| source_url(service) == url)
+    };
+    // The URL of a plain REST service is also that of its description.
+    let taken = url.filter(|url| is_taken(url)).map(str::to_owned);
+    let service = client.services.iter_mut().find(|(key, _)| full_code(key) == full);
+    let (_, service) = service.ok_or_else(|| DescriptionError::ServiceNotFound(full.to_owned()))?;
+    if let Some(url) = url {
+        let has_query = service.service_type != ServiceType::Soap && url.contains(['?', '#']);
+        if !is_http(url) || has_query {
+            return Err(DescriptionError::ServiceUrl(vec![url.to_owned()]));
+        }
+        if let Some(url) = taken.filter(|_| service.description.is_none()) {
+            return Err(DescriptionError::UrlExists(url));
+        }
+        service.url = url.to_owned();
+    }
+    service.timeout = timeout.unwrap_or(service.timeout);
+    service.tls = tls.unwrap_or(service.tls);
+    Ok(())
+}
+
 /// Removes a description with its services and all rights to them.
 ///
 /// # Errors

@@ -23,10 +23,7 @@ pub struct Differences {
 
 impl Differences {
     /// Compares the services of one description.
-    pub(super) fn between(
-        old: &[(ServiceKey, ServiceSettings)],
-        new: &[(ServiceKey, ServiceSettings)],
-    ) -> Self {
+    pub fn between(old: &[(ServiceKey, ServiceSettings)], new: &[(ServiceKey, ServiceSettings)]) -> Self {
         let missing = |from: &[(ServiceKey, ServiceSettings)], others: &[(ServiceKey, ServiceSettings)]| {
             let keys = from.iter().map(|(key, _)| key);
             keys.filter(|key| !others.iter().any(|(other, _)| other == *key)).map(full_code).collect()

@@ -39,6 +39,22 @@ impl Document {
         }
     }
 
+    /// Reads a copy of such a document; the name of the file says how it is written.
+    ///
+    /// # Errors
+    /// As [`Document::parse`].
+    pub fn parse_copy(
+        service_type: ServiceType,
+        octets: &[u8],
+        file: &str,
+        url: &str,
+    ) -> Result<Self, DescriptionError> {
+        match service_type {
+            ServiceType::OpenApi => OpenApi::parse(octets, Format::of(None, file), url).map(Self::OpenApi),
+            other => Self::parse(other, octets, None, url),
+        }
+    }
+
     /// Which kind it is.
     pub fn service_type(&self) -> ServiceType {
         match self {

@@ -41,6 +41,30 @@ pub enum DescriptionError {
     /// Another service of the client has this code.
     #[error("the client has a service with this code already: {0}")]
     CodeExists(String),
+    /// The client has no such service.
+    #[error("the client has no service {0}")]
+    ServiceNotFound(String),
+    /// The service has this endpoint already.
+    #[error("the service has this endpoint already: {0}")]
+    EndpointExists(String),
+    /// The service has no such endpoint.
+    #[error("the service has no endpoint {0}")]
+    EndpointNotFound(String),
+    /// Endpoints that come from the document go with it only.
+    #[error("the endpoint comes from the document: {0}")]
+    EndpointGenerated(String),
+    /// SOAP services have no endpoints.
+    #[error("a SOAP service has no methods and paths")]
+    NoEndpoints,
+    /// Whoever is meant has this right already.
+    #[error("this access right exists already: {0}")]
+    RightExists(String),
+    /// There is no such right.
+    #[error("there is no such access right: {0}")]
+    RightNotFound(String),
+    /// The client has no such local group.
+    #[error("the client has no local group {0}")]
+    GroupNotFound(String),
     /// The client has no such description.
     #[error("the client has no description with the URL {0}")]
     NotFound(String),
@@ -65,6 +89,14 @@ impl DescriptionError {
             Self::UrlExists(_) => "url_already_exists",
             Self::ServiceExists(_) => "service_already_exists",
             Self::CodeExists(_) => "service_code_already_exists",
+            Self::ServiceNotFound(_) => "service_not_found",
+            Self::EndpointExists(_) => "endpoint_already_exists",
+            Self::EndpointNotFound(_) => "endpoint_not_found",
+            Self::EndpointGenerated(_) => "illegal_generated_endpoint_remove",
+            Self::NoEndpoints => "wrong_type",
+            Self::RightExists(_) => "duplicate_accessright",
+            Self::RightNotFound(_) => "accessright_not_found",
+            Self::GroupNotFound(_) => "local_group_not_found",
             Self::NotFound(_) => "service_description_not_found",
             Self::Warnings(_) => "warnings_detected",
         }

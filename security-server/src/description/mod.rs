@@ -8,13 +8,16 @@ pub mod catalogue;
 mod differences;
 mod document;
 mod error;
+mod fetch;
 mod names;
 mod openapi;
+pub mod rights;
 mod wsdl;
 
 pub use differences::Differences;
 pub use document::Document;
 pub use error::{DescriptionError, Warning, WarningKind};
+pub use fetch::{Fetched, fetch, read_copy, validate};
 pub use names::{RESERVED, collide, full_code, is_reserved, is_same_code, is_usable};
 pub use openapi::{Format, OpenApi};
 pub use wsdl::{Wsdl, WsdlService};

@@ -36,7 +36,11 @@ pub(super) fn load_or_create(folder: &Path, host: &str, now: UtcTime) -> Result<
     }
 }
 
-fn load(folder: &Path) -> Result<Option<Identity>, String> {
+/// The identity in `folder`, when there is one.
+///
+/// # Errors
+/// The reason, when the files are there and of no use.
+pub fn load(folder: &Path) -> Result<Option<Identity>, String> {
     let text = |path: PathBuf| match fs::read_to_string(&path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

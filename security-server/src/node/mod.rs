@@ -27,8 +27,9 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 pub use error::StartError;
-pub use internal_tls::CERTIFICATE_FILE;
+pub use internal_tls::{CERTIFICATE_FILE, load as load_internal};
 pub(crate) use keys::member;
+pub use open::open_state_as_it_is;
 pub(crate) use open::{configuration_client, is_locked, open_token, read_anchor};
 pub(crate) use ports::sockets;
 
@@ -182,8 +183,7 @@ impl Node {
             move || open_token(&config)
         });
         let host = config.listen.https.map_or_else(|| "localhost".to_owned(), |https| https.ip().to_string());
-        let internal =
-            internal_tls::load_or_create(&config.state_folder.join("internal-tls"), &host, clock.now())?;
+        let internal = internal_tls::load_or_create(&config.internal_tls_folder(), &host, clock.now())?;
         let fetcher = Fetcher::new(CONNECT, READ);
         let snapshot = Arc::new(SnapshotCell::new());
         let mut configuration = configuration_client(

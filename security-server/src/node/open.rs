@@ -41,17 +41,25 @@ pub(crate) fn read_anchor(config: &Config) -> Result<Anchor, StartError> {
     Ok(anchor)
 }
 
-/// Opens the node's own configuration and brings it up to what the file declares.
-pub(super) fn open_state(config: &Config) -> Result<NodeState, StartError> {
+/// Opens a node's own configuration as it is. Only one process can have it open.
+///
+/// # Errors
+/// [`StartError::Running`] while the node runs, and what hinders it from starting.
+pub fn open_state_as_it_is(config: &Config) -> Result<NodeState, StartError> {
     let folder = config.node_state_folder();
     let store = SledStore::open(&folder).map_err(|error| match error {
         StoreError::InUse(_) => StartError::Running(config.state_folder.clone()),
         error => StartError::State(error.into()),
     })?;
-    let state = NodeState::open(Arc::new(store), &config.server).map_err(|error| match error {
+    NodeState::open(Arc::new(store), &config.server).map_err(|error| match error {
         StateError::OtherServer(owner) => StartError::OtherServer { folder, owner },
         error => StartError::State(error),
-    })?;
+    })
+}
+
+/// Opens the node's own configuration and brings it up to what the file declares.
+pub(super) fn open_state(config: &Config) -> Result<NodeState, StartError> {
+    let state = open_state_as_it_is(config)?;
     if let Some(declared) = &config.clients {
         for change in state.replace(declared).map_err(StartError::State)? {
             tracing::info!(file = %config.file.display(), "{change}");

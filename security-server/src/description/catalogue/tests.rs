@@ -194,6 +194,10 @@ fn an_address_with_variables_is_not_switched_on() {
     let Document::OpenApi(document) = &document else { panic!() };
     add(&mut client, Source::OpenApi { url: API, document, code: "api" }, true).unwrap();
     check_code(switch(&mut client, API, None), "invalid_service_url");
-    client.services.values_mut().for_each(|service| service.url = "https://h/".into());
+    check_code(set(&mut client, "api", Some("https://{host}/"), None, None), "invalid_service_url");
+    check_code(set(&mut client, "none", None, None, None), "service_not_found");
+    let timeout = Some(Duration::from_secs(3));
+    set(&mut client, "api", Some("https://h/"), timeout, Some(ServiceTls::Verified)).unwrap();
+    assert!(client.services.values().all(|service| service.timeout.as_secs() == 3));
     switch(&mut client, API, None).unwrap();
 }
