@@ -9,6 +9,7 @@ mod doctor;
 mod full_log;
 mod kill;
 mod refusals;
+mod services;
 mod streams;
 mod support;
 mod tamper;

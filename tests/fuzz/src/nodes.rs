@@ -6,8 +6,12 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use gateway::ocsp::multipart;
+use gateway::ports::ServiceType;
 use protocol::time::UtcTime;
+use security_server::description::catalogue::{self, Source};
+use security_server::description::{DescriptionError, Document};
 use security_server::message_log::{Checkpoint, Filter, Reader};
+use security_server::state::ClientSettings;
 
 use crate::Target;
 
@@ -17,6 +21,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("node_configuration", node_configuration),
     ("registry_configuration", registry_configuration),
     ("instance_file", instance_file),
+    ("wsdl", wsdl),
+    ("openapi", openapi),
     ("checkpoint", checkpoint),
     ("message_log", message_log),
 ];
@@ -48,6 +54,43 @@ fn registry_configuration(data: &[u8]) {
     let Some(text) = text(data) else { return };
     if let Err(problems) = registry::Config::parse(text, Path::new("/nowhere")) {
         let _ = problems.to_string();
+    }
+}
+
+const URL: &str = "http://h/folder/document";
+
+/// What is read can be added to a client, and then says nothing new.
+fn added(document: &Document) {
+    let mut client = ClientSettings::default();
+    let source = match document {
+        Document::Wsdl(document) => Source::Wsdl { url: URL, document },
+        Document::OpenApi(document) => Source::OpenApi { url: URL, document, code: "code" },
+    };
+    match catalogue::add(&mut client, source, true) {
+        Ok(keys) => assert_eq!(keys.len(), client.services.len(), "each service once"),
+        Err(DescriptionError::Reserved(_)) => return,
+        Err(error) => panic!("{error}"),
+    }
+    let differences = catalogue::compare(&client, URL, document).expect("it was just added");
+    assert!(differences.is_empty(), "{differences}");
+    let before = client.clone();
+    catalogue::refresh(&mut client, URL, None, document, true).expect("it was just added");
+    assert_eq!(client, before);
+}
+
+fn wsdl(data: &[u8]) {
+    match Document::parse(ServiceType::Soap, data, None, URL) {
+        Ok(document) => added(&document),
+        Err(error) => drop(error.to_string()),
+    }
+}
+
+fn openapi(data: &[u8]) {
+    for kind in ["application/json", "application/x-yaml"] {
+        match Document::parse(ServiceType::OpenApi, data, Some(kind), URL) {
+            Ok(document) => added(&document),
+            Err(error) => drop(error.to_string()),
+        }
     }
 }
 
