@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use gateway::ports::ServiceType;
 use protocol::id::ClientId;
-use security_server::description::{DescriptionError, Document, Warning, full_code, validate};
+use security_server::description::{Document, Warning, full_code, validate};
 use security_server::node::open_state_as_it_is;
 use security_server::state::{ClientSettings, Endpoint, LocalConfiguration, ServiceKey, ServiceSettings};
 
