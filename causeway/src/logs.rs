@@ -1,5 +1,7 @@
 //! `causeway log`: reads the message log of a server, whether the server runs or not.
 
+mod archive;
+
 use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,7 +16,7 @@ use security_server::message_log::{ExportError, Filter, Reader, Summary};
 
 /// Lists, shows, exports and checks the message log of a security server.
 ///
-/// It only reads, so it is safe while the server runs.
+/// It only reads the log, so it is safe while the server runs.
 #[derive(Args, Debug)]
 pub struct LogArgs {
     #[command(subcommand)]
@@ -54,6 +56,8 @@ enum Command {
         #[arg(long, value_name = "FOLDER", default_value = ".")]
         to: PathBuf,
     },
+    /// Archives records: writes zips of containers (mlog-….zip) that are linked into a chain.
+    Archive(archive::ArchiveArgs),
     /// Checks the whole log: every record whole, none missing, none changed since its segment was sealed.
     Verify {
         #[command(flatten)]
@@ -121,6 +125,7 @@ pub fn run(arguments: LogArgs) -> ExitCode {
         Command::List { log, filter, limit, json } => list(log, filter, *limit, *json),
         Command::Show { log, sequence } => show(log, *sequence),
         Command::Export { log, filter, to } => export(log, filter, to),
+        Command::Archive(arguments) => archive::run(arguments),
         Command::Verify { log } => verify(log),
     };
     match done {

@@ -1,5 +1,6 @@
 //! The node an agency runs: signer, message log, access rights, node configuration.
 
+pub mod archive;
 pub mod config;
 pub mod description;
 pub mod directory;

@@ -12,7 +12,8 @@ mod write;
 pub use parties::Parties;
 pub use read::{AttachmentEntry, Container, ContainerLimits};
 pub use write::{
-    Attachment, ContainerParts, ContainerTimestamp, WriteError, file_name, write_container, write_to,
+    Attachment, ContainerParts, ContainerTimestamp, WriteError, file_name, modification_time,
+    write_container, write_to,
 };
 
 /// Content of the first entry, and the media type of the whole.

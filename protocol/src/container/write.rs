@@ -128,7 +128,7 @@ pub fn write_to(destination: impl Write + Seek, parts: ContainerParts<'_>) -> Re
 }
 
 /// What zip can say of a time: two-second steps from 1980 to 2107.
-fn modification_time(time: UtcTime) -> DateTime {
+pub fn modification_time(time: UtcTime) -> DateTime {
     let text = time.to_compact_text();
     let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<u16>().ok();
     let small = |range| number(range).and_then(|value| u8::try_from(value).ok());

@@ -49,13 +49,42 @@ pub fn timestamp_chain(leaves: &[Digest], position: usize) -> Option<Bytes> {
     let inputs: Vec<&[Digest]> = leaves.iter().map(std::slice::from_ref).collect();
     let (algorithm, grown, tree) = grow(&inputs);
     let writer = Writer { algorithm, part_name: &|_| SIGNATURES.to_owned() };
-    (position < grown.len()).then(|| Bytes::from(writer.chain(&tree, &grown, position)))
+    (position < grown.len()).then(|| Bytes::from(writer.chain(&tree, grown.get(position), position)))
+}
+
+/// The chains of [`timestamp_batch`], made when they are asked for from one tree.
+#[derive(Debug)]
+pub struct TimestampChains {
+    algorithm: DigestAlgorithm,
+    leaves: Vec<Digest>,
+    tree: Tree,
+}
+
+impl TimestampChains {
+    /// Grows the tree over these leaves.
+    pub fn over(leaves: Vec<Digest>) -> Self {
+        let inputs: Vec<&[Digest]> = leaves.iter().map(std::slice::from_ref).collect();
+        let (algorithm, _, tree) = grow(&inputs);
+        Self { algorithm, leaves, tree }
+    }
+
+    /// The chain of one leaf; none if there is no such leaf.
+    pub fn chain(&self, position: usize) -> Option<Bytes> {
+        if self.leaves.len() == 1 {
+            return timestamp_chain(&self.leaves, position);
+        }
+        let digest = *self.leaves.get(position)?;
+        let leaf = Leaf { parts: &[digest], digest, has_step: false };
+        let writer = Writer { algorithm: self.algorithm, part_name: &|_| SIGNATURES.to_owned() };
+        Some(Bytes::from(writer.chain(&self.tree, Some(&leaf), position)))
+    }
 }
 
 fn build(inputs: &[&[Digest]], chain_name: &str, part_name: impl Fn(usize) -> String) -> Batch {
     let (algorithm, leaves, tree) = grow(inputs);
     let writer = Writer { algorithm, part_name: &part_name };
-    let documents = (0..leaves.len()).map(|leaf| Bytes::from(writer.chain(&tree, &leaves, leaf))).collect();
+    let documents =
+        (0..leaves.len()).map(|leaf| Bytes::from(writer.chain(&tree, leaves.get(leaf), leaf))).collect();
     Batch { result: Bytes::from(writer.result(chain_name, &tree.root())), chains: documents }
 }
 
@@ -84,6 +113,7 @@ struct Leaf<'a> {
 
 /// Levels of a tree, leaves first. A node without a right sibling is carried up unhashed, which gives
 /// the same shape as splitting at the largest power of two below n.
+#[derive(Debug)]
 struct Tree {
     levels: Vec<Vec<Digest>>,
 }
@@ -146,9 +176,8 @@ impl Writer<'_> {
         )
     }
 
-    fn chain(&self, tree: &Tree, leaves: &[Leaf<'_>], position: usize) -> String {
+    fn chain(&self, tree: &Tree, leaf: Option<&Leaf<'_>>, position: usize) -> String {
         let siblings = tree.siblings(position);
-        let leaf = leaves.get(position);
         let has_step = leaf.is_none_or(|leaf| leaf.has_step);
         let mut text = String::with_capacity(512 + 512 * siblings.len());
         text.push_str(DECLARATION);

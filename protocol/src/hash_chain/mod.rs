@@ -11,7 +11,9 @@ mod step;
 mod tests;
 mod verify;
 
-pub use build::{Batch, signature_batch, timestamp_batch, timestamp_chain, timestamp_result};
+pub use build::{
+    Batch, TimestampChains, signature_batch, timestamp_batch, timestamp_chain, timestamp_result,
+};
 pub use verify::{CoveredPart, RequiredInput, Rules, Source, verify};
 
 /// Namespace of chain documents; the prefix is free.

@@ -14,11 +14,8 @@ use protocol::id::{MemberId, SecurityServerId};
 use serde::de::DeserializeOwned;
 
 use super::{
-    Config, ConfigurationSettings, DataPlane, Listen, MessageLogSettings, PinSource, Problems, clients,
-    written,
+    Config, ConfigurationSettings, DataPlane, Listen, PinSource, Problems, clients, evidence, written,
 };
-
-const MEGABYTE: u64 = 1 << 20;
 
 /// The checked value. `None`, or any value together with problems, means that the file is refused.
 pub(super) fn check(text: &str, file: &Path, problems: &mut Problems) -> Option<Config> {
@@ -32,6 +29,7 @@ pub(super) fn check(text: &str, file: &Path, problems: &mut Problems) -> Option<
     let configuration: written::Configuration = part(&mut table, "configuration", problems);
     let data_plane: written::DataPlane = part(&mut table, "data-plane", problems);
     let message_log: written::MessageLog = part(&mut table, "message-log", problems);
+    let archive = table.contains_key("archive").then(|| part(&mut table, "archive", problems));
     let clients = table.remove("client");
     for key in table.keys() {
         problems.add(format_args!("{key}: there is no such part"));
@@ -60,39 +58,8 @@ pub(super) fn check(text: &str, file: &Path, problems: &mut Problems) -> Option<
         federations: Federations::from_list(&configuration.federations.join(",")),
         https: https(&configuration, folder, problems),
     };
-    let failure = message_log.acceptable_timestamp_failure_seconds;
-    let message_log = MessageLogSettings {
-        bodies: message_log.bodies,
-        body_limit: MEGABYTE
-            * within(
-                "[message-log] body-limit-megabytes",
-                message_log.body_limit_megabytes,
-                0..=1024,
-                problems,
-            ),
-        segment_size: MEGABYTE
-            * within("[message-log] segment-megabytes", message_log.segment_megabytes, 1..=4096, problems),
-        free_space_floor: MEGABYTE
-            * within(
-                "[message-log] free-space-floor-megabytes",
-                message_log.free_space_floor_megabytes,
-                0..=1 << 40,
-                problems,
-            ),
-        size_limit: (message_log.size_limit_megabytes > 0).then(|| {
-            let key = "[message-log] size-limit-megabytes";
-            MEGABYTE * within(key, message_log.size_limit_megabytes, 1..=1 << 40, problems)
-        }),
-        timestamp_immediately: message_log.timestamp_immediately,
-        acceptable_timestamp_failure: (failure > 0).then(|| Duration::from_secs(failure)),
-        timestamping_services: message_log.timestamping_services,
-        timestamp_retry: seconds(
-            "[message-log] timestamp-retry-seconds",
-            message_log.timestamp_retry_seconds,
-            1..=3600,
-            problems,
-        ),
-    };
+    let message_log = evidence::message_log(message_log, problems);
+    let archive = archive.map(|written| evidence::archive(written, folder, problems));
     let signing = check_signing(&signing, problems);
     let listen = sockets(&listen, problems);
     let data_plane = check_data_plane(&data_plane, folder, problems);
@@ -111,6 +78,7 @@ pub(super) fn check(text: &str, file: &Path, problems: &mut Problems) -> Option<
         configuration,
         data_plane,
         message_log,
+        archive,
         clients,
     })
 }
@@ -149,7 +117,7 @@ pub(super) fn one_line(error: &toml::de::Error) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn within(key: &str, value: u64, range: RangeInclusive<u64>, problems: &mut Problems) -> u64 {
+pub(super) fn within(key: &str, value: u64, range: RangeInclusive<u64>, problems: &mut Problems) -> u64 {
     if !range.contains(&value) {
         problems.add(format_args!("{key} must be {} to {}, not {value}", range.start(), range.end()));
     }

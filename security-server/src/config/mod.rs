@@ -7,6 +7,7 @@
 mod check;
 mod clients;
 mod descriptions;
+mod evidence;
 mod pin;
 mod services;
 #[cfg(test)]
@@ -22,11 +23,13 @@ use certs::key::AlgorithmChoice;
 use gateway::configuration::Federations;
 use gateway::http::HttpsTrust;
 use gateway::tls::CipherSuites;
-use protocol::id::SecurityServerId;
+use protocol::id::{MemberId, SecurityServerId};
 
 pub use descriptions::{Declarations, Declared};
 pub use pin::{Pin, PinError, PinSource};
 
+use crate::archive::Grouping;
+use crate::message_log::BodySettings;
 use crate::state::LocalConfiguration;
 
 /// The source of [`written`], whose comments are the operator's manual.
@@ -55,6 +58,8 @@ pub struct Config {
     pub data_plane: DataPlane,
     /// The message log.
     pub message_log: MessageLogSettings,
+    /// Archives; none: nothing is archived and nothing removed.
+    pub archive: Option<ArchiveSettings>,
     /// Clients that the file declares; none: the state is left as it is.
     pub clients: Option<LocalConfiguration>,
 }
@@ -115,10 +120,8 @@ pub struct DataPlane {
 /// The message log.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct MessageLogSettings {
-    /// Whether bodies are kept; otherwise only their digests.
-    pub bodies: bool,
-    /// Largest body in bytes that is kept.
-    pub body_limit: u64,
+    /// Which bodies are kept.
+    pub bodies: BodySettings,
     /// Size in bytes at which a segment is sealed.
     pub segment_size: u64,
     /// Free bytes that the disk must have.
@@ -133,6 +136,36 @@ pub struct MessageLogSettings {
     pub timestamping_services: Vec<String>,
     /// Time from a failure of time-stamping to the next try.
     pub timestamp_retry: Duration,
+}
+
+/// Archives of the message log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ArchiveSettings {
+    /// Folder of the archives.
+    pub folder: PathBuf,
+    /// Time between two runs.
+    pub interval: Duration,
+    /// Which records share a chain.
+    pub grouping: Grouping,
+    /// Octets of containers after which an archive is ended.
+    pub max_file_size: u64,
+    /// What the shell runs after each run.
+    pub transfer_command: Option<String>,
+    /// How long archived records stay in the log; none: for ever.
+    pub keep: Option<Duration>,
+    /// Encryption of archives.
+    pub encryption: Option<EncryptionSettings>,
+}
+
+/// Keys of archives.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EncryptionSettings {
+    /// The secret key that signs; none: the node's own.
+    pub signing_key: Option<PathBuf>,
+    /// Public keys for members that have none of their own.
+    pub default_keys: Vec<PathBuf>,
+    /// Public keys of members.
+    pub member_keys: Vec<(MemberId, PathBuf)>,
 }
 
 /// All that is wrong with a configuration file.

@@ -36,7 +36,9 @@ fn defaults() {
     assert_eq!(ports.map(|socket| socket.unwrap().port()), [8080, 8443, 5500, 5577]);
     assert_eq!(config.listen.health, None);
     assert_eq!(config.configuration.refresh, Duration::from_secs(60));
-    assert!(config.message_log.bodies && config.data_plane.verify_clients && config.clients.is_none());
+    assert_eq!(config.message_log.bodies, crate::message_log::BodySettings::default());
+    assert_eq!(config.archive, None);
+    assert!(config.data_plane.verify_clients && config.clients.is_none());
 }
 
 #[test]
@@ -400,4 +402,70 @@ fn pins() {
     assert_eq!(source.read(), Err(PinError::Empty));
     let unset = PinSource::Variable("CAUSEWAY_TEST_NO_SUCH_VARIABLE".into());
     assert!(matches!(unset.read(), Err(PinError::Unset(_))));
+}
+
+#[test]
+fn evidence_settings() {
+    let text = format!(
+        r#"{LEAST}
+[message-log]
+bodies = false
+body-exceptions-local = ["CW/GOV/1001/a", "CW/GOV/1001/b"]
+larger-bodies = "truncate"
+
+[archive]
+folder = "/srv/archives"
+grouping = "member"
+encrypt = true
+keep-days = 0
+default-keys = ["auditor.asc"]
+
+[[archive.member-key]]
+member = "CW/GOV/1001"
+file = "ours.asc"
+"#
+    );
+    let config = parse(&text).unwrap();
+    let bodies = &config.message_log.bodies;
+    assert_eq!(
+        (bodies.logging, bodies.local_exceptions.len(), bodies.remote_exceptions.len()),
+        (false, 2, 0)
+    );
+    assert_eq!(bodies.longest(), u64::MAX, "to be cut");
+    let archive = config.archive.unwrap();
+    assert_eq!(archive.folder, Path::new("/srv/archives"));
+    assert_eq!((archive.grouping, archive.keep), (crate::archive::Grouping::Member, None));
+    let keys = archive.encryption.unwrap();
+    assert_eq!((keys.signing_key, keys.default_keys), (None, vec!["/node/auditor.asc".into()]));
+    let member = protocol::id::MemberId::new("CW", "GOV", "1001").unwrap();
+    assert_eq!(keys.member_keys, [(member, "/node/ours.asc".into())]);
+    // The part alone is enough, with its defaults.
+    let archive = parse(&format!("{LEAST}[archive]\n")).unwrap().archive.unwrap();
+    assert_eq!(archive.folder, Path::new("/node/archive"));
+    assert_eq!(
+        (archive.interval, archive.keep),
+        (Duration::from_secs(21_600), Some(Duration::from_secs(30 * 86_400)))
+    );
+    let problems = parse(&format!(
+        r#"{LEAST}
+[message-log]
+larger-bodies = "cut"
+body-exceptions-remote = ["CW"]
+
+[archive]
+grouping = "class"
+interval-seconds = 1
+signing-key = "a"
+
+[[archive.member-key]]
+member = "CW/GOV"
+file = "x"
+"#
+    ))
+    .unwrap_err();
+    for word in
+        ["larger-bodies", "body-exceptions-remote", "grouping", "interval-seconds", "encrypt is false"]
+    {
+        assert!(problems.iter().any(|problem| problem.contains(word)), "{word}: {problems:?}");
+    }
 }

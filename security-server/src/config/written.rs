@@ -184,8 +184,18 @@ pub struct MessageLog {
     /// Whether bodies are kept. Default true. Without them a container proves that an exchange took place
     /// and what its digest was; the text must then come from elsewhere.
     pub bodies: bool,
-    /// Largest body in megabytes that is kept, 0 to 1024. Default 10; of larger ones the digest is kept.
+    /// Subsystems whose services, offered by this node, are treated the other way: their bodies are left
+    /// out when `bodies` is true, and kept when it is false. Identifiers
+    /// `instance/class/member/subsystem`.
+    pub body_exceptions_local: Vec<String>,
+    /// The same for services of other nodes that are called from here.
+    pub body_exceptions_remote: Vec<String>,
+    /// Largest body in megabytes that is kept, 0 to 1024. Default 10; see `larger_bodies`.
     pub body_limit_megabytes: u64,
+    /// What happens to larger bodies: `digest` (the default: length and digest are kept, and the signature
+    /// covers the body all the same), `refuse` (the message does not pass) or `truncate` (the first octets
+    /// are kept; the container's attachment then differs from what was signed).
+    pub larger_bodies: String,
     /// Megabytes at which a segment file is sealed, 1 to 4096. Default 64.
     pub segment_megabytes: u64,
     /// Megabytes that must stay free on the disk. Default 256. Below it no message passes until there is
@@ -212,7 +222,10 @@ impl Default for MessageLog {
     fn default() -> Self {
         Self {
             bodies: true,
+            body_exceptions_local: Vec::new(),
+            body_exceptions_remote: Vec::new(),
             body_limit_megabytes: 10,
+            larger_bodies: "digest".to_owned(),
             segment_megabytes: 64,
             free_space_floor_megabytes: 256,
             size_limit_megabytes: 0,
@@ -222,6 +235,69 @@ impl Default for MessageLog {
             timestamp_retry_seconds: 60,
         }
     }
+}
+
+/// `[archive]`: archives of the message log. Without this part nothing is archived and nothing removed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Archive {
+    /// Folder of the archives. Default `archive`. Archives may be taken away from it; the file
+    /// `archiving.json` must stay: with it the chain of archives is lost, and everything is archived
+    /// again.
+    pub folder: PathBuf,
+    /// Seconds between two runs, 60 to 604800. Default 21600. What has no time-stamp yet waits.
+    pub interval_seconds: u64,
+    /// Which records share a chain of archives: `none` (the default: all), `member`, `subsystem`.
+    pub grouping: String,
+    /// Megabytes of containers after which an archive is ended, 1 to 4096. Default 32.
+    pub max_file_megabytes: u64,
+    /// A command that the shell runs after each run, to take the archives away; it finds the folder in the
+    /// variable `CAUSEWAY_ARCHIVES`. Its failure is logged. Whoever can write the command acts as the
+    /// node.
+    pub transfer_command: Option<String>,
+    /// Days that archived records stay in the message log, 1 to 36500; 0: for ever. Default 30. After that
+    /// whole segments are removed from the front of the log, and only the archives have what was in them.
+    pub keep_days: u64,
+    /// Whether archives, and containers that are downloaded, are encrypted with OpenPGP. Default false.
+    pub encrypt: bool,
+    /// The OpenPGP secret key, without passphrase, that signs archives: a file as
+    /// `gpg --export-secret-keys` writes it. Default `archive-key.asc` in the state folder, which is made
+    /// at the first start.
+    pub signing_key: Option<PathBuf>,
+    /// OpenPGP public keys for archives of members that have none of their own, and for `grouping = "none"`.
+    /// Default: the signing key's own.
+    pub default_keys: Vec<PathBuf>,
+    /// OpenPGP public keys of members, with `grouping` `member` or `subsystem`. Whoever has the secret key
+    /// reads all messages of the member.
+    #[serde(rename = "member-key")]
+    pub member_keys: Vec<MemberKey>,
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        Self {
+            folder: PathBuf::from("archive"),
+            interval_seconds: 21_600,
+            grouping: "none".to_owned(),
+            max_file_megabytes: 32,
+            transfer_command: None,
+            keep_days: 30,
+            encrypt: false,
+            signing_key: None,
+            default_keys: Vec::new(),
+            member_keys: Vec::new(),
+        }
+    }
+}
+
+/// `[[archive.member-key]]`: to which key the archives of a member are encrypted.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MemberKey {
+    /// The member, `instance/class/member`.
+    pub member: String,
+    /// File with its public key. A member may have several.
+    pub file: PathBuf,
 }
 
 /// `[[client]]`: a member or subsystem that is registered at this node. As soon as the file has one, the

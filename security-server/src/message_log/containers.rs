@@ -1,19 +1,17 @@
 //! Evidence containers of logged messages (signatures and evidence §4.1, §4.3).
 
-use std::io::{Cursor, Read, Seek, Write};
+use std::io::{Cursor, Seek, Write};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use gateway::ports::{ContainerError, ContainerQuery, Direction, LogError, NamedContainer};
-use protocol::container::{Attachment, ContainerParts, ContainerTimestamp, WriteError, file_name, write_to};
+use protocol::container::{WriteError, file_name};
 use protocol::fault::Fault;
-use protocol::hash_chain::timestamp_chain;
-use protocol::signature::insert_timestamp;
 
-use super::reader::{AttachmentReader, Filter, Reader, StoredRecord, stamp};
+use super::exporter::Exporter;
+use super::reader::{Filter, Reader, StoredRecord, stamp};
 use super::record::StampRecord;
 use super::segment::ReadError;
-use super::timestamping::{StampError, Stamper, digests};
+use super::timestamping::{StampError, Stamper};
 
 /// Why a record could not be exported.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +79,7 @@ pub(super) async fn find(
             let reader = exporting.reader()?;
             let record = reader.show(sequence)?.ok_or(ExportError::NoMessage)?;
             let mut bytes = Cursor::new(Vec::new());
-            reader.export_record(&record, &mut bytes)?;
+            Exporter::new(&reader).write(&record, &mut bytes)?;
             Ok(NamedContainer { name: record.file_name(), bytes: bytes.into_inner().into() })
         });
         containers.push(container.await.map_err(|error: ExportError| match error {
@@ -131,36 +129,7 @@ impl Reader {
     /// [`ExportError`].
     pub fn export(&self, sequence: u64, to: impl Write + Seek) -> Result<(), ExportError> {
         let record = self.show(sequence)?.ok_or(ExportError::NoMessage)?;
-        self.export_record(&record, to)
-    }
-
-    pub(super) fn export_record(
-        &self,
-        record: &StoredRecord,
-        to: impl Write + Seek,
-    ) -> Result<(), ExportError> {
-        let stamp = self.stamp_of(record.signature_sequence)?.ok_or(ExportError::NotTimestamped)?;
-        let (signature, timestamp) = match stamp.result {
-            None => (insert_timestamp(&record.signature, &stamp.token)?, ContainerTimestamp::InSignature),
-            Some(hash_chain_result) => {
-                let hash_chain = chain_of(&stamp.leaves, record.signature_sequence)
-                    .ok_or_else(|| ExportError::Timestamp("the signature is not among its leaves".into()))?;
-                let timestamp =
-                    ContainerTimestamp::Token { token: stamp.token, hash_chain_result, hash_chain };
-                (record.signature.clone(), timestamp)
-            }
-        };
-        let mut readers = record.attachments()?;
-        let attachments = readers.iter_mut().map(|reader| match reader {
-            AttachmentReader::Absent => Attachment::Absent,
-            AttachmentReader::Memory(bytes) => Attachment::Memory(bytes.clone()),
-            AttachmentReader::File(section) => Attachment::Reader(section as &mut dyn Read),
-        });
-        let attachments = attachments.collect();
-        let hash_chain = record.hash_chain_result.clone().zip(record.hash_chain.clone());
-        let (time, message) = (record.summary.time, record.message.clone());
-        let parts = ContainerParts { time, message, signature, hash_chain, timestamp, attachments };
-        Ok(write_to(to, parts)?)
+        Exporter::new(self).write(&record, to)
     }
 }
 
@@ -170,10 +139,4 @@ impl StoredRecord {
         let details = &self.summary.details;
         file_name(&details.message_id, details.direction == Direction::Response, self.summary.sequence)
     }
-}
-
-/// The time-stamp chain of one signature. Chains are not stored: the leaves say everything.
-fn chain_of(leaves: &[(u64, [u8; 64])], sequence: u64) -> Option<Bytes> {
-    let place = leaves.iter().position(|(other, _)| *other == sequence)?;
-    timestamp_chain(&digests(leaves), place)
 }

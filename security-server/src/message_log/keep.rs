@@ -72,6 +72,11 @@ impl MessageLog {
             LoggedBody::File { file, at, length } => {
                 Source::File { file: Arc::clone(file), at: *at, length: *length }
             }
+            LoggedBody::DigestOnly { length, .. }
+                if logged && *length > self.bodies.limit && self.bodies.oversize == Oversize::Refuse =>
+            {
+                return Err(self.refused(*length));
+            }
             LoggedBody::DigestOnly { length, digest } => {
                 let digest = digest.bytes().try_into().ok().filter(|_| logged);
                 return Ok(Kept { length: *length, octets: None, digest });
@@ -85,11 +90,7 @@ impl MessageLog {
             return Ok(Kept { length, octets: Some((source, length)), digest: None });
         }
         match self.bodies.oversize {
-            Oversize::Refuse => {
-                let limit = self.bodies.limit;
-                let text = format!("the body has {length} bytes, {limit} are logged at most");
-                Err(LogError::Unavailable(text))
-            }
+            Oversize::Refuse => Err(self.refused(length)),
             Oversize::Truncate => {
                 Ok(Kept { length, octets: Some((source, self.bodies.limit)), digest: None })
             }
@@ -98,5 +99,10 @@ impl MessageLog {
                 Ok(Kept { length, octets: None, digest })
             }
         }
+    }
+
+    fn refused(&self, length: u64) -> LogError {
+        let limit = self.bodies.limit;
+        LogError::Unavailable(format!("the body has {length} bytes, {limit} are logged at most"))
     }
 }

@@ -12,10 +12,13 @@
 
 mod bodies;
 mod checkpoint;
+mod cleaning;
 mod committer;
 mod containers;
 mod details;
+mod exporter;
 mod format;
+mod ids;
 mod index;
 mod keep;
 pub mod merkle;
@@ -51,13 +54,16 @@ use tokio::sync::watch;
 use bodies::Copier;
 use committer::{Queue, Work};
 use record::Prepared;
+use space::Space;
 use storage::{Disk, Storage};
 use timestamping::Stamper;
 use writer::WriterSettings;
 
 pub use checkpoint::{Checkpoint, CheckpointError, LogKey};
+pub use cleaning::Cleaned;
 pub use containers::ExportError;
 pub use details::{AttachmentDetails, BodyForm, Details};
+pub use exporter::Exporter;
 pub use reader::{AttachmentReader, Filter, Reader, StoredRecord, Summary};
 pub use record::StampRecord;
 pub use recovery::OpenError;
@@ -113,7 +119,10 @@ pub struct MessageLog {
     stamper: Arc<Stamper>,
     copier: Copier,
     bodies: BodySettings,
+    storage: Arc<dyn Storage>,
+    space: Arc<Space>,
     thread: Option<std::thread::JoinHandle<()>>,
+    _indexer: ids::Indexer,
     /// Tells other processes that this one writes.
     _lock: std::fs::File,
 }
@@ -150,12 +159,25 @@ impl MessageLog {
         if let Err(error) = opened.writer.prepare() {
             tracing::error!(%error, "the message log cannot be written yet");
         }
-        let copier = Copier::start(storage, opened.space, &folder, settings.inline_body_limit)?;
+        let space = opened.space;
+        let copier =
+            Copier::start(Arc::clone(&storage), Arc::clone(&space), &folder, settings.inline_body_limit)?;
         let queue = Arc::new(Queue::new(opened.writer));
         let thread = Some(committer::start(Arc::clone(&queue))?);
         let parts = (Arc::clone(&queue), opened.shared);
+        let indexer = ids::Indexer::start(&folder, &parts.1)?;
         let stamper = Arc::new(Stamper::new(parts, timestamper, settings.timestamps, clock, folder));
-        Ok(Self { queue, stamper, copier, bodies: settings.bodies, thread, _lock: opened.lock })
+        Ok(Self {
+            queue,
+            stamper,
+            copier,
+            bodies: settings.bodies,
+            storage,
+            space,
+            thread,
+            _indexer: indexer,
+            _lock: opened.lock,
+        })
     }
 
     /// Time-stamps on schedule until told to stop. Somebody must run this for as long as the log is open.

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use gateway::ports::{Direction, Side};
@@ -161,6 +161,8 @@ pub struct Reader {
     folder: PathBuf,
     first: u64,
     last: Arc<Segment>,
+    /// The sealed segment that was looked at last: who reads in order need not open it again.
+    recent: Mutex<Option<Arc<Segment>>>,
 }
 
 impl Reader {
@@ -174,17 +176,31 @@ impl Reader {
             return Err(ReadError::NoLog(folder.display().to_string()));
         };
         let last = Arc::new(Segment::open(segment_path(folder, *last))?);
-        Ok(Self { folder: folder.to_owned(), first: *first, last })
+        Ok(Self { folder: folder.to_owned(), first: *first, last, recent: Mutex::default() })
     }
 
     pub(super) fn beside_writer(folder: &Path, last: Option<Arc<Segment>>) -> Result<Self, ReadError> {
         let last = last.ok_or_else(|| ReadError::NoLog(folder.display().to_string()))?;
         // Segments are removed from the front only.
         let first = segment_numbers(folder)?.first().copied().unwrap_or(last.number());
-        Ok(Self { folder: folder.to_owned(), first: first.min(last.number()), last })
+        let first = first.min(last.number());
+        Ok(Self { folder: folder.to_owned(), first, last, recent: Mutex::default() })
     }
 
-    /// Records in the log.
+    /// Sequence of the first record that is still there.
+    ///
+    /// # Errors
+    /// The first segment cannot be read.
+    pub fn first_sequence(&self) -> Result<u64, ReadError> {
+        Ok(self.segment(self.first)?.first_sequence())
+    }
+
+    /// Id of the log, hexadecimal.
+    pub fn log_id(&self) -> String {
+        protocol::digest::hex(&self.last.header.log)
+    }
+
+    /// Sequence behind the last record.
     pub fn size(&self) -> u64 {
         self.last.first_sequence() + self.last.count()
     }
@@ -206,11 +222,24 @@ impl Reader {
         if number == self.last.number() {
             return Ok(Arc::clone(&self.last));
         }
-        Ok(Arc::new(Segment::open(segment_path(&self.folder, number))?))
+        let recent = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(segment) = recent().as_ref().filter(|segment| segment.number() == number) {
+            return Ok(Arc::clone(segment));
+        }
+        let segment = Arc::new(Segment::open(segment_path(&self.folder, number))?);
+        *recent() = Some(Arc::clone(&segment));
+        Ok(segment)
     }
 
     /// The segment that has a record, by binary search. Of a sequence beyond the end, the last one.
     pub(super) fn segment_of(&self, sequence: u64) -> Result<Option<Arc<Segment>>, ReadError> {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(recent) = recent.filter(|recent| recent.has(sequence)) {
+            return Ok(Some(recent));
+        }
+        if self.last.first_sequence() <= sequence {
+            return Ok(Some(Arc::clone(&self.last)));
+        }
         let (mut low, mut high) = (self.first, self.last.number());
         while low < high {
             let middle = low + (high - low).div_ceil(2);
@@ -221,12 +250,21 @@ impl Reader {
     }
 
     /// The records that match, oldest first, read as they are asked for.
-    pub fn list(&self, filter: Filter) -> impl Iterator<Item = Result<Summary, ReadError>> + '_ {
+    pub fn list(&self, filter: Filter) -> Box<dyn Iterator<Item = Result<Summary, ReadError>> + '_> {
+        if let Some(message_id) = &filter.message_id {
+            return match self.sequences_of(message_id) {
+                Ok(sequences) => {
+                    let found = sequences.into_iter().map(move |sequence| self.summary(sequence, &filter));
+                    Box::new(found.filter_map(Result::transpose))
+                }
+                Err(error) => Box::new(std::iter::once(Err(error))),
+            };
+        }
         let wanted = Wanted::new(filter);
         let mut numbers = self.numbers();
         let mut matches: std::vec::IntoIter<Result<Summary, ReadError>> = Vec::new().into_iter();
         let mut page: Option<(Arc<Segment>, Names, u64)> = None;
-        std::iter::from_fn(move || {
+        Box::new(std::iter::from_fn(move || {
             loop {
                 if let Some(found) = matches.next() {
                     return Some(found);
@@ -243,12 +281,53 @@ impl Reader {
                 matches = found.into_iter();
                 page = next.map(|next| (segment, names, next));
             }
-        })
+        }))
+    }
+
+    /// Sequences of the records that may have this message id, oldest first: from the runs, and from the
+    /// segments that have none.
+    fn sequences_of(&self, message_id: &str) -> Result<Vec<u64>, ReadError> {
+        let hash = id_hash(message_id);
+        let mut sequences = Vec::new();
+        let mut alone: std::collections::BTreeSet<u64> = self.numbers().collect();
+        for run in super::ids::runs(&self.folder) {
+            match run.find(hash) {
+                Ok(found) => {
+                    sequences.extend(found);
+                    alone.retain(|number| !(run.first..=run.last).contains(number));
+                }
+                Err(error) => tracing::warn!(%error, "an index of message ids is damaged and is not used"),
+            }
+        }
+        for number in alone {
+            let Some(segment) = self.unless_gone(number)? else { continue };
+            let first = segment.first_sequence();
+            sequences.extend(segment.find(hash)?.into_iter().map(|number| first + u64::from(number)));
+        }
+        sequences.sort_unstable();
+        sequences.dedup();
+        Ok(sequences)
+    }
+
+    /// A segment; none if it was removed from the front of the log since this view was made.
+    fn unless_gone(&self, number: u64) -> Result<Option<Arc<Segment>>, ReadError> {
+        match self.segment(number) {
+            Err(ReadError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// What a listing shows of a record, if it matches.
+    fn summary(&self, sequence: u64, filter: &Filter) -> Result<Option<Summary>, ReadError> {
+        let Some(segment) = self.segment_of(sequence)? else { return Ok(None) };
+        let Some(entry) = segment.entry(sequence - segment.first_sequence())? else { return Ok(None) };
+        let found = summary_of(&segment, sequence, &entry)?;
+        Ok(found.filter(|summary| filter.matches(summary)))
     }
 
     /// A segment, if anything in it can match.
     fn begin(&self, number: u64, wanted: &Wanted) -> Result<Option<(Arc<Segment>, Names)>, ReadError> {
-        let segment = self.segment(number)?;
+        let Some(segment) = self.unless_gone(number)? else { return Ok(None) };
         let (least, greatest) = segment.times();
         let filter = &wanted.filter;
         if filter.from.is_some_and(|from| greatest < from.millis())
@@ -371,11 +450,38 @@ pub(super) fn stamp(segment: &Segment, offset: u64) -> Result<StampRecord, ReadE
     StampRecord::decode(&payload).ok_or_else(|| segment.damaged(offset, "time-stamp record"))
 }
 
+/// A message record without its content; none for what is no message, or was erased.
+fn summary_of(segment: &Segment, sequence: u64, entry: &IndexEntry) -> Result<Option<Summary>, ReadError> {
+    if entry.kind != FrameKind::Message {
+        return Ok(None);
+    }
+    let (header, payload) = segment.frame(u64::from(entry.offset))?;
+    if header.erased {
+        return Ok(None);
+    }
+    let message = StoredMessage::decode(&payload)
+        .ok_or_else(|| segment.damaged(u64::from(entry.offset), "message record"))?;
+    Ok(Some(Summary { sequence, time: time(entry.time), details: message.details }))
+}
+
+impl Filter {
+    fn matches(&self, summary: &Summary) -> bool {
+        let details = &summary.details;
+        self.message_id.as_ref().is_none_or(|wanted| *wanted == details.message_id)
+            && self.client.as_ref().is_none_or(|wanted| *wanted == details.client)
+            && self.provider.as_ref().is_none_or(|wanted| wanted == details.service.provider())
+            && self.service.as_ref().is_none_or(|wanted| *wanted == details.service)
+            && self.from.is_none_or(|from| summary.time >= from)
+            && self.until.is_none_or(|until| summary.time < until)
+            && self.direction.is_none_or(|wanted| wanted == details.direction)
+            && self.side.is_none_or(|wanted| wanted == details.side)
+    }
+}
+
 /// A filter with what of it can be compared on octets.
 struct Wanted {
     filter: Filter,
     client: Option<Vec<u8>>,
-    id: Option<u64>,
 }
 
 /// The numbers a filter's names have in a segment.
@@ -390,8 +496,7 @@ struct Names {
 impl Wanted {
     fn new(filter: Filter) -> Self {
         let client = filter.client.as_ref().map(client_name);
-        let id = filter.message_id.as_deref().map(id_hash);
-        Self { filter, client, id }
+        Self { filter, client }
     }
 
     fn names(&self, segment: &Segment) -> Result<Names, ReadError> {
@@ -428,21 +533,6 @@ impl Wanted {
         from: u64,
     ) -> (Vec<Result<Summary, ReadError>>, Option<u64>) {
         let first = segment.first_sequence();
-        if let Some(hash) = self.id {
-            let found = segment.find(hash).map(|numbers| {
-                let of = |number: u32| {
-                    Ok(segment.entry(u64::from(number))?.map(|entry| (u64::from(number), entry)))
-                };
-                numbers
-                    .into_iter()
-                    .filter_map(|number| of(number).transpose())
-                    .collect::<Result<Vec<_>, ReadError>>()
-            });
-            return match found {
-                Ok(Ok(entries)) => (self.summaries(segment, names, first, entries), None),
-                Ok(Err(error)) | Err(error) => (vec![Err(error)], None),
-            };
-        }
         match segment.entries(from, PAGE) {
             Err(error) => (vec![Err(error)], None),
             Ok(entries) if entries.is_empty() => (Vec::new(), None),
@@ -465,18 +555,7 @@ impl Wanted {
             if !self.matches(&entry, names) {
                 continue;
             }
-            let summary = segment.frame(u64::from(entry.offset)).and_then(|(header, payload)| {
-                if header.erased {
-                    return Ok(None);
-                }
-                let message = StoredMessage::decode(&payload)
-                    .ok_or_else(|| segment.damaged(u64::from(entry.offset), "message record"))?;
-                let summary =
-                    Summary { sequence: first + number, time: time(entry.time), details: message.details };
-                let other = |wanted: &String| *wanted != summary.details.message_id;
-                Ok((!self.filter.message_id.as_ref().is_some_and(other)).then_some(summary))
-            });
-            found.extend(summary.transpose());
+            found.extend(summary_of(segment, first + number, &entry).transpose());
         }
         found
     }

@@ -128,6 +128,11 @@ impl Segment {
         }
     }
 
+    /// Whether a record stands in this segment.
+    pub(super) fn has(&self, sequence: u64) -> bool {
+        sequence.checked_sub(self.first_sequence()).is_some_and(|number| number < self.count())
+    }
+
     /// Whether the segment will not change any more.
     pub(super) fn trailer(&self) -> Option<&Trailer> {
         match &self.index {
@@ -210,6 +215,15 @@ impl Segment {
             low += 1;
         }
         Ok(found)
+    }
+
+    /// Message id hash and sequence of every record of a sealed segment, sorted.
+    pub(super) fn ids(&self) -> Result<Vec<(u64, u64)>, ReadError> {
+        let first = self.first_sequence();
+        let decode = |fields: &mut super::format::Fields<'_>| {
+            Some((fields.u64()?, first.checked_add(u64::from(fields.u32()?))?))
+        };
+        decode_all(&self.section(1)?, decode).ok_or_else(|| self.damaged(self.data_end(), "message id entry"))
     }
 
     /// All names.

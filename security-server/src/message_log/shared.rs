@@ -1,7 +1,7 @@
 //! What the committer tells readers and the time-stamper of the same process.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 
 use super::index::SignatureEntry;
 use super::record::StampRecord;
@@ -11,6 +11,7 @@ use super::segment::Segment;
 #[derive(Default)]
 pub(super) struct Shared {
     current: RwLock<Option<Arc<Segment>>>,
+    sealed: Mutex<Option<mpsc::Sender<()>>>,
     stamps: Mutex<StampState>,
 }
 
@@ -54,6 +55,19 @@ impl Shared {
 
     pub(super) fn set_current(&self, segment: Arc<Segment>) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(segment);
+    }
+
+    /// Who is told that a segment was sealed; none: nobody any more.
+    pub(super) fn tell_seals(&self, to: Option<mpsc::Sender<()>>) {
+        *self.sealed.lock().unwrap_or_else(PoisonError::into_inner) = to;
+    }
+
+    /// A segment was sealed.
+    pub(super) fn note_sealed(&self) {
+        if let Some(to) = &*self.sealed.lock().unwrap_or_else(PoisonError::into_inner) {
+            // Whoever has stopped listening does not want to know.
+            let _ = to.send(());
+        }
     }
 
     pub(super) fn stamps(&self) -> MutexGuard<'_, StampState> {

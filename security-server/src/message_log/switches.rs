@@ -19,7 +19,7 @@ pub enum Oversize {
 }
 
 /// Settings of body logging.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BodySettings {
     /// Whether bodies are logged. Without a body a record cannot be verified any more; its chain still
     /// proves signature and time.
@@ -47,6 +47,17 @@ impl Default for BodySettings {
 }
 
 impl BodySettings {
+    /// The longest body of which the log wants all octets; 0 if it never wants any.
+    pub fn longest(&self) -> u64 {
+        let never = !self.logging && self.local_exceptions.is_empty() && self.remote_exceptions.is_empty();
+        match self.oversize {
+            _ if never || self.limit == 0 => 0,
+            // The log cuts what comes.
+            Oversize::Truncate => u64::MAX,
+            Oversize::DigestOnly | Oversize::Refuse => self.limit,
+        }
+    }
+
     /// Whether the message is logged as it is, rather than reduced. The service decides, and the node's
     /// side which list counts.
     pub fn logs_body(&self, side: Side, service: &ServiceId) -> bool {

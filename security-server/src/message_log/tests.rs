@@ -2,29 +2,32 @@
 
 use bytes::Bytes;
 use gateway::ports::{Direction, LoggedBody, Side, Signed};
+use protocol::digest::DigestAlgorithm;
 use protocol::id::{ClientId, ServiceId};
 use protocol::time::UtcTime;
 use protocol::transport::MessageType;
 
 use super::*;
 
+mod cleaning;
 mod failures;
+mod ids;
 mod stamps;
 
 pub(crate) use stamps::Service;
 
 /// A folder in memory if there is one: what these tests ask of the disk does not need a real one.
-pub(super) fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 /// Runs a future on a runtime of this thread.
-pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 /// A message with this number; a batch signature covers every four of them.
-pub(super) fn entry(number: u64) -> LogEntry {
+pub(crate) fn entry(number: u64) -> LogEntry {
     let service = ServiceId::parse_encoded("XX/GOV/1/provider/people").unwrap();
     LogEntry {
         time: UtcTime::from_millis(1_000_000 + number as i64),
@@ -53,11 +56,11 @@ pub(super) fn body(number: u64) -> Bytes {
     vec![number as u8; 100 + (number % 50) as usize].into()
 }
 
-pub(super) fn settings(folder: &std::path::Path) -> Settings {
+pub(crate) fn settings(folder: &std::path::Path) -> Settings {
     Settings { segment_size: 64 << 10, free_space_floor: 0, ..Settings::new(folder) }
 }
 
-pub(super) fn open(folder: &std::path::Path) -> MessageLog {
+pub(crate) fn open(folder: &std::path::Path) -> MessageLog {
     MessageLog::open(settings(folder), Clock::system(), Arc::new(Service::default())).unwrap()
 }
 
@@ -225,6 +228,10 @@ fn large_bodies() {
     let log = open(Oversize::Refuse);
     let mut entry = entry(1);
     entry.attachments = vec![spooled(300_001)];
+    assert!(matches!(wait(log.write(entry.clone())), Err(LogError::Unavailable(_))));
+    // A body that the data plane did not keep, because nobody would have wanted it.
+    let digest = DigestAlgorithm::Sha512.digest(b"large");
+    entry.attachments = vec![LoggedBody::DigestOnly { length: 300_001, digest }];
     assert!(matches!(wait(log.write(entry)), Err(LogError::Unavailable(_))));
     assert!(log.reader().unwrap().verify(None).unwrap().is_good());
 }

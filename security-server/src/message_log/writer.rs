@@ -391,6 +391,7 @@ impl Writer {
             Ok(()) => {
                 self.space.remove(self.settings.segment_size.saturating_sub(length));
                 self.active = None;
+                self.shared.note_sealed();
             }
             Err(error) => {
                 active.broken = true;

@@ -4,6 +4,7 @@
 //! is told at once. The data plane opens its ports last; from then on messages are taken as soon as
 //! there is an authentication certificate with a fresh OCSP response.
 
+mod archiving;
 mod error;
 mod files;
 mod internal_tls;
@@ -205,6 +206,7 @@ impl Node {
             CostPreference::None,
         );
         let log = Arc::new(open_log(&config, clock, Arc::new(timestamper))?);
+        let archiving = archiving::Archiving::open(&config, clock)?;
         let token = token.await.unwrap_or_else(|error| Err(StartError::Gateway(error.to_string())))?;
         if !is_current {
             download(&config, &mut configuration, &snapshot).await?;
@@ -260,6 +262,9 @@ impl Node {
         tasks.spawn(keeper.run(stop.clone()));
         tasks.spawn(Relay::new(own_ocsp, clock).serve(relay, stop.clone()));
         tasks.spawn(log.run_timestamping(stop.clone()));
+        if let Some(archiving) = archiving {
+            tasks.spawn(archiving.run(log, stop.clone()));
+        }
         tasks.spawn(follow(directory, state.clone(), snapshot, changes, stop.clone()));
         tracing::info!(server = %config.server, messages = %config.listen.messages, "security server started");
         Ok(Self { gateway, tasks, _replays: replays.1, _state: state })
@@ -287,7 +292,8 @@ async fn download(
 
 fn settings(config: &Config) -> Settings {
     let data_plane = &config.data_plane;
-    let logged_body_limit = if config.message_log.bodies { config.message_log.body_limit } else { 0 };
+    // Not only what is kept in the end: the log itself decides which bodies those are.
+    let logged_body_limit = config.message_log.bodies.longest();
     Settings {
         clients_http: config.listen.http,
         clients_https: config.listen.https,

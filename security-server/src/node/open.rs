@@ -113,8 +113,7 @@ pub(super) fn open_log(
     let mut settings = message_log::Settings::new(&folder);
     settings.segment_size = wanted.segment_size;
     settings.free_space_floor = wanted.free_space_floor;
-    settings.bodies.logging = wanted.bodies;
-    settings.bodies.limit = wanted.body_limit;
+    settings.bodies = wanted.bodies.clone();
     settings.timestamps.acceptable_failure = wanted.acceptable_timestamp_failure.unwrap_or_default();
     settings.max_bytes = wanted.size_limit;
     settings.timestamps.immediately = wanted.timestamp_immediately;

@@ -12,7 +12,7 @@ use super::*;
 /// A service that keeps what it was asked; its tokens name the imprint.
 #[derive(Default)]
 pub(crate) struct Service {
-    pub(in crate::message_log) asked: Mutex<Vec<Digest>>,
+    pub(crate) asked: Mutex<Vec<Digest>>,
     failing: std::sync::atomic::AtomicBool,
     absent: std::sync::atomic::AtomicBool,
 }
