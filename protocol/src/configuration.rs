@@ -20,8 +20,8 @@ pub use directory::{Directory, Part, SignedDirectory};
 pub use error::ConfigurationError;
 pub use local::{CopyState, LocalCopy, Purpose};
 pub use model::{
-    ApprovedCa, CaCertificate, CertificateHashes, ClassPolicy, CostType, GlobalConfiguration, GlobalGroup,
-    Instance, Member, NodeClass, NodeClasses, OcspResponder, PairTerms, PrivateParameters, RegisteredServer,
-    SharedParameters, Source, Subsystem, TimestampingService, TlsFloor,
+    AcmeServer, ApprovedCa, CaCertificate, CertificateHashes, ClassPolicy, CostType, CsrFormat,
+    GlobalConfiguration, GlobalGroup, Instance, Member, NodeClass, NodeClasses, OcspResponder, PairTerms,
+    PrivateParameters, RegisteredServer, SharedParameters, Source, Subsystem, TimestampingService, TlsFloor,
 };
 pub use parameters::{private, shared};

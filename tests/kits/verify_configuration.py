@@ -173,6 +173,7 @@ def schema_of(schemas, identifier, version):
         "PRIVATE-PARAMETERS": schemas / "globalconf" / private / "private-parameters.xsd",
         "FETCHINTERVAL": schemas / "ocsp-fetchinterval-conf.xsd",
         "NEXTUPDATE": schemas / "ocsp-nextupdate-conf.xsd",
+        "MONITORING": schemas / "monitoring-conf.xsd",
     }.get(identifier)
 
 

@@ -28,6 +28,7 @@ instance = "CW-TEST"
 ocsp-freshness-seconds = 1800
 ocsp-fetch-interval-seconds = 120
 verify-next-update = false
+monitoring-client = "CW-TEST/GOV/1001/permits"
 
 [[member-class]]
 code = "GOV"
@@ -70,6 +71,10 @@ name = "Pilot CA"
 profile = "FiVRK"
 certificate = "ca.pem"
 acme-directory = "http://127.0.1.2:8888/acme/directory"
+acme-ip-addresses = "127.0.1.2"
+acme-authentication-profile = "auth"
+acme-signing-profile = "sign"
+default-csr-format = "der"
 [[certification-service.ocsp]]
 url = "http://127.0.1.2:8888/ocsp"
 certificate = "ca.pem"
@@ -91,6 +96,11 @@ consumer = "state"
 provider = "data-center"
 tls = "1.3"
 
+[[optional-part]]
+identifier = "LOCAL-RULES"
+file = "local-rules.xml"
+file-name = "local-rules-params.xml"
+
 [management]
 provider = "CW-TEST/GOV/1001/management"
 "#;
@@ -107,6 +117,7 @@ impl Place {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("instance.toml"), INSTANCE).expect("writes");
+        std::fs::write(path("local-rules.xml"), "<rules/>").expect("writes");
         for name in ["ss1.pem", "hub.pem", "new.pem"] {
             std::fs::write(path(name), server_certificate()).expect("writes");
         }
@@ -228,8 +239,9 @@ async fn an_independent_verifier_accepts_what_is_published() {
                         let mut expected =
                             ["PRIVATE-PARAMETERS", "SHARED-PARAMETERS", "FETCHINTERVAL"].to_vec();
                         expected.extend(["NEXTUPDATE", "CAUSEWAY-NODE-CLASSES"]);
+                        expected.extend(["MONITORING", "LOCAL-RULES"]);
                         assert!(expected.iter().all(|name| names.contains(name)), "{names:?}");
-                        assert_eq!(names.len(), 5);
+                        assert_eq!(names.len(), 7);
                     }
                 }
             }

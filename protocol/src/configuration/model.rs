@@ -97,8 +97,32 @@ pub struct ApprovedCa {
     pub intermediates: Vec<CaCertificate>,
     /// Java class name of the certificate profile (§14.4).
     pub certificate_profile: String,
-    /// ACME directory URL, since version 3.
-    pub acme_directory: Option<String>,
+    /// The form of certificate requests that people are offered first, since version 6.
+    pub default_csr_format: Option<CsrFormat>,
+    /// How its certificates are had by ACME, since version 3.
+    pub acme: Option<AcmeServer>,
+}
+
+/// The form of a certificate request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CsrFormat {
+    /// `PEM`
+    Pem,
+    /// `DER`
+    Der,
+}
+
+/// The ACME server of a certification service.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AcmeServer {
+    /// URL of its directory.
+    pub directory: String,
+    /// Its addresses separated by commas, for the rules of firewalls.
+    pub ip_address: Option<String>,
+    /// The profile of authentication certificates, since version 4.
+    pub authentication_profile: Option<String>,
+    /// The profile of signing certificates, since version 4.
+    pub signing_profile: Option<String>,
 }
 
 /// A CA certificate with its OCSP responders.

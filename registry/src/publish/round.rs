@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::configuration::directory::{
-    self, FETCH_INTERVAL, NEXT_UPDATE, PRIVATE_PARAMETERS, SHARED_PARAMETERS,
+    self, FETCH_INTERVAL, MONITORING, NEXT_UPDATE, PRIVATE_PARAMETERS, SHARED_PARAMETERS,
 };
 use protocol::configuration::{
     ConfigurationError, Part, Source, node_classes, optional_parts, private, shared,
@@ -70,8 +70,8 @@ struct Basis {
 /// A file with its place. A file that did not change keeps its place over many rounds.
 #[derive(Clone, Debug)]
 struct Located {
-    identifier: &'static str,
-    name: &'static str,
+    identifier: String,
+    name: String,
     internal_only: bool,
     digest: Digest,
     path: String,
@@ -79,10 +79,16 @@ struct Located {
 
 /// A file before it has a place.
 struct File {
-    identifier: &'static str,
-    name: &'static str,
+    identifier: String,
+    name: String,
     internal_only: bool,
     bytes: Vec<u8>,
+}
+
+impl File {
+    fn new(identifier: &str, name: &str, internal_only: bool, bytes: Vec<u8>) -> Self {
+        Self { identifier: identifier.to_owned(), name: name.to_owned(), internal_only, bytes }
+    }
 }
 
 type Written = (BTreeMap<u8, Vec<Located>>, HashMap<String, Bytes>);
@@ -90,7 +96,7 @@ type Written = (BTreeMap<u8, Vec<Located>>, HashMap<String, Bytes>);
 impl Located {
     fn part(&self, instance: &str) -> Part {
         Part {
-            content_identifier: Some(self.identifier.to_owned()),
+            content_identifier: Some(self.identifier.clone()),
             instance: Some(instance.to_owned()),
             location: self.path.clone(),
             file_name: None,
@@ -177,27 +183,34 @@ impl Rounds {
         let parameters = state.private_parameters(self.address.host());
         let bytes = private::write(&parameters, version).map_err(failed(name))?;
         private::parse(&bytes, version).map_err(failed(name))?;
-        let mut files = vec![File { identifier: PRIVATE_PARAMETERS, name, internal_only: true, bytes }];
+        let mut files = vec![File::new(PRIVATE_PARAMETERS, name, true, bytes)];
 
         let name = directory::SHARED_PARAMETERS_FILE;
         let parameters = state.shared_parameters(version, vec![source]);
         let bytes = shared::write(&parameters, version).map_err(failed(name))?;
         shared::parse(&bytes, version).map_err(failed(name))?;
-        files.push(File { identifier: SHARED_PARAMETERS, name, internal_only: false, bytes });
+        files.push(File::new(SHARED_PARAMETERS, name, false, bytes));
 
         if let Some(seconds) = state.settings.ocsp_fetch_interval_seconds {
-            let (bytes, name) = (optional_parts::write_fetch_interval(seconds), "fetchinterval-params.xml");
-            files.push(File { identifier: FETCH_INTERVAL, name, internal_only: true, bytes });
+            let bytes = optional_parts::write_fetch_interval(seconds);
+            files.push(File::new(FETCH_INTERVAL, "fetchinterval-params.xml", true, bytes));
         }
         if let Some(verify) = state.settings.verify_next_update {
-            let (bytes, name) = (optional_parts::write_next_update(verify), "nextupdate-params.xml");
-            files.push(File { identifier: NEXT_UPDATE, name, internal_only: true, bytes });
+            let bytes = optional_parts::write_next_update(verify);
+            files.push(File::new(NEXT_UPDATE, "nextupdate-params.xml", true, bytes));
+        }
+        if let Some(client) = &state.settings.monitoring_client {
+            let bytes = optional_parts::write_monitoring(Some(client));
+            files.push(File::new(MONITORING, "monitoring-params.xml", true, bytes));
         }
         if let Some(classes) = state.node_classes() {
             let (identifier, name) = (node_classes::CONTENT_IDENTIFIER, node_classes::FILE_NAME);
             let bytes = node_classes::write(&classes, &state.instance);
             node_classes::parse(&bytes, &state.instance).map_err(failed(name))?;
-            files.push(File { identifier, name, internal_only: true, bytes });
+            files.push(File::new(identifier, name, true, bytes));
+        }
+        for part in &state.optional_parts {
+            files.push(File::new(&part.identifier, &part.file_name, true, part.content.clone()));
         }
         Ok(files)
     }

@@ -37,6 +37,9 @@ impl InstanceState {
         compare(&mut told, "partner instance", &earlier.partners, &self.partners, |anchor| {
             anchor.instance.clone()
         });
+        compare(&mut told, "optional part", &earlier.optional_parts, &self.optional_parts, |part| {
+            part.identifier.clone()
+        });
         if self.policy != earlier.policy {
             told.push("node class policy changed".into());
         }

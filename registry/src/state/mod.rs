@@ -50,6 +50,19 @@ pub struct InstanceState {
     pub management: Management,
     /// External anchors of the instances this one is federated with.
     pub partners: Vec<Anchor>,
+    /// Parts of the internal configuration that servers keep and other programs read.
+    pub optional_parts: Vec<OptionalPart>,
+}
+
+/// A part that an operator provides as a file (§8).
+#[derive(Clone, Debug, PartialEq)]
+pub struct OptionalPart {
+    /// Its content identifier.
+    pub identifier: String,
+    /// The name of its file at the servers.
+    pub file_name: String,
+    /// Its bytes.
+    pub content: Vec<u8>,
 }
 
 /// Settings of an instance (§6.6, §7, §8).
@@ -63,6 +76,8 @@ pub struct Settings {
     pub ocsp_fetch_interval_seconds: Option<u64>,
     /// Whether `nextUpdate` of OCSP responses is checked; published only if it is set.
     pub verify_next_update: Option<bool>,
+    /// Who besides the owners of servers may read all monitoring data; published only if it is set.
+    pub monitoring_client: Option<ClientId>,
 }
 
 /// A registered security server.

@@ -1,6 +1,10 @@
 //! What a registry lets into its state: characters of identifiers, addresses, URLs, names of things.
 
-use protocol::configuration::{CostType, NodeClass, TlsFloor};
+use protocol::configuration::directory::{
+    FETCH_INTERVAL, MONITORING, NEXT_UPDATE, PRIVATE_PARAMETERS, PRIVATE_PARAMETERS_FILE, SHARED_PARAMETERS,
+    SHARED_PARAMETERS_FILE,
+};
+use protocol::configuration::{CostType, CsrFormat, NodeClass, TlsFloor, node_classes};
 use protocol::id::{ClientId, MemberId, SecurityServerId};
 
 /// Longest component of an identifier.
@@ -83,6 +87,50 @@ pub(crate) fn host(text: &str) -> Result<(), String> {
     } else {
         Err("must be a host name or an IP address, without scheme, port and path".into())
     }
+}
+
+/// The form of certificate requests.
+pub(super) fn csr_format(text: &str) -> Result<CsrFormat, String> {
+    match text {
+        "pem" => Ok(CsrFormat::Pem),
+        "der" => Ok(CsrFormat::Der),
+        _ => Err("must be pem or der".into()),
+    }
+}
+
+/// The identifier of an optional part that an operator provides: none that has a meaning of its own.
+pub(super) fn part_identifier(text: &str) -> Result<(), String> {
+    let taken = [PRIVATE_PARAMETERS, SHARED_PARAMETERS, node_classes::CONTENT_IDENTIFIER];
+    let made = [MONITORING, FETCH_INTERVAL, NEXT_UPDATE];
+    if taken.contains(&text) {
+        return Err("is the identifier of a part that every configuration has".into());
+    }
+    if made.contains(&text) {
+        return Err("is made from [settings]".into());
+    }
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if text.is_empty() || text.len() > 100 || !text.bytes().all(allowed) {
+        return Err("must be of letters, digits, - _ and ., 100 at most".into());
+    }
+    Ok(())
+}
+
+/// The name of a file of configuration that is no other part's.
+pub(super) fn part_file_name(text: &str) -> Result<(), String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let plain = !text.starts_with('.') && text.len() <= 100 && text.bytes().all(allowed);
+    let taken = [
+        PRIVATE_PARAMETERS_FILE,
+        SHARED_PARAMETERS_FILE,
+        "monitoring-params.xml",
+        "fetchinterval-params.xml",
+        "nextupdate-params.xml",
+        node_classes::FILE_NAME,
+    ];
+    if text.is_empty() || !plain || text.ends_with(".metadata") {
+        return Err("must be a plain name of letters, digits, - _ and .".into());
+    }
+    if taken.contains(&text) { Err("is the name of another part's file".into()) } else { Ok(()) }
 }
 
 /// An absolute `http` or `https` URL.

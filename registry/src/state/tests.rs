@@ -183,11 +183,24 @@ fn the_documented_files_are_read() {
         ("tsa.pem", authority().pem().into_bytes()),
         ("registration.pem", authority().pem().into_bytes()),
         ("partner-external-anchor.xml", anchor("PARTNER")),
+        ("local-rules.xml", b"<rules/>".to_vec()),
     ]
     .map(|(name, content)| (name.to_owned(), content))
     .into();
     let checked = read(blocks.next().unwrap(), &files, now()).unwrap();
     assert!(checked.warnings.is_empty(), "{:?}", checked.warnings);
+    assert_eq!(
+        checked.state.settings.monitoring_client.map(|id| id.to_string()).as_deref(),
+        Some("CW-TEST/GOV/1001/monitor")
+    );
+    let acme = checked.state.certification_services[0].acme.clone().unwrap();
+    assert_eq!(
+        (acme.signing_profile.as_deref(), acme.ip_address.as_deref()),
+        (Some("sign"), Some("192.0.2.1"))
+    );
+    assert_eq!(checked.state.optional_parts[0].content, b"<rules/>");
+    let proxy = crate::proxy::Config::parse(blocks.next().unwrap(), Path::new("")).unwrap();
+    assert_eq!(proxy.mirrors[0].name, "CW");
     assert_eq!(blocks.next(), None);
 }
 
@@ -246,6 +259,32 @@ fn states_that_are_refused() {
         "class = \"COM\"\ncode = \"2\"",
         &["COM is no", "CW/GOV/2 is not"],
     );
+    let settings = "verify-next-update = false";
+    refused(settings, "monitoring-client = \"CW\"", &["must have the form"]);
+    refused(
+        "profile = \"FiVRK\"",
+        "profile = \"FiVRK\"\nacme-signing-profile = \"s\"",
+        &["of no use without"],
+    );
+    refused("profile = \"FiVRK\"", "profile = \"FiVRK\"\ndefault-csr-format = \"txt\"", &["pem or der"]);
+    let part = |identifier: &str, file: &str, name: &str| {
+        format!(
+            "[[optional-part]]\nidentifier = \"{identifier}\"\nfile = \"{file}\"\nfile-name = \"{name}\"\n[management]"
+        )
+    };
+    for (identifier, file, name, expected) in [
+        ("SHARED-PARAMETERS", "junk", "x.xml", "every configuration has"),
+        ("MONITORING", "junk", "x.xml", "made from [settings]"),
+        ("A;B", "junk", "x.xml", "letters, digits"),
+        ("A", "missing.xml", "x.xml", "missing.xml was not kept"),
+        ("A", "junk", "../x.xml", "a plain name"),
+        ("A", "junk", "x.metadata", "a plain name"),
+        ("A", "junk", "shared-params.xml", "another part's file"),
+    ] {
+        refused("[management]", &part(identifier, file, name), &[expected]);
+    }
+    let twice = part("A", "junk", "x.xml").replace("[management]", &part("A", "junk", "y.xml"));
+    refused("[management]", &twice, &["this optional part stands here a second time"]);
     refused("partner.xml", "own.xml", &["is an anchor of this instance"]);
     refused("partner.xml", "a.pem", &["malformed configuration anchor"]);
     refused("verify-next-update = false", "verify-next-update = ", &["line 8"]);

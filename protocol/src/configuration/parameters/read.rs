@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use super::super::schema::{self, Children, Misfit, Node, certificate_der};
 use super::super::{
-    ApprovedCa, CaCertificate, CostType, GlobalGroup, Member, OcspResponder, RegisteredServer,
-    SharedParameters, Source, Subsystem, TimestampingService,
+    AcmeServer, ApprovedCa, CaCertificate, CostType, CsrFormat, GlobalGroup, Member, OcspResponder,
+    RegisteredServer, SharedParameters, Source, Subsystem, TimestampingService,
 };
 use crate::id::{ClientId, GlobalGroupId, MemberId, SecurityServerId};
 
@@ -88,30 +88,43 @@ fn approved_ca(element: Node<'_>, version: u8) -> Result<ApprovedCa, Misfit> {
         .map(|element| ca_certificate(element, version))
         .collect::<Result<_, _>>()?;
     let certificate_profile = children.required("certificateProfileInfo")?.token()?;
-    if version >= 6
-        && let Some(format) = children.optional("defaultCsrFormat")
-        && !matches!(&*format.text()?, "PEM" | "DER")
-    {
-        return Err("'defaultCsrFormat' is neither PEM nor DER".to_owned());
-    }
+    let format = if version >= 6 { children.optional("defaultCsrFormat") } else { None };
+    let default_csr_format = format
+        .map(|format| match &*format.text()? {
+            "PEM" => Ok(CsrFormat::Pem),
+            "DER" => Ok(CsrFormat::Der),
+            _ => Err("'defaultCsrFormat' is neither PEM nor DER".to_owned()),
+        })
+        .transpose()?;
     let acme = if version >= 3 { children.optional("acmeServer") } else { None };
-    let acme_directory = acme.map(|server| acme_server(server, version)).transpose()?;
+    let acme = acme.map(|server| acme_server(server, version)).transpose()?;
     children.end()?;
-    Ok(ApprovedCa { name, authentication_only, top, intermediates, certificate_profile, acme_directory })
+    Ok(ApprovedCa {
+        name,
+        authentication_only,
+        top,
+        intermediates,
+        certificate_profile,
+        default_csr_format,
+        acme,
+    })
 }
 
-fn acme_server(element: Node<'_>, version: u8) -> Result<String, Misfit> {
+fn acme_server(element: Node<'_>, version: u8) -> Result<AcmeServer, Misfit> {
     let mut children = element.children()?;
     let directory = children.required("directoryURL")?.token()?;
-    let mut optional = vec!["ipAddress"];
-    if version >= 4 {
-        optional.extend(["authenticationCertificateProfileId", "signingCertificateProfileId"]);
-    }
-    for name in optional {
-        children.optional(name).map(Node::text).transpose()?;
-    }
+    let mut optional = |name: &str, since: u8| -> Result<Option<String>, Misfit> {
+        let element = if version >= since { children.optional(name) } else { None };
+        Ok(element.map(Node::text).transpose()?.map(Cow::into_owned))
+    };
+    let server = AcmeServer {
+        directory,
+        ip_address: optional("ipAddress", 3)?,
+        authentication_profile: optional("authenticationCertificateProfileId", 4)?,
+        signing_profile: optional("signingCertificateProfileId", 4)?,
+    };
     children.end()?;
-    Ok(directory)
+    Ok(server)
 }
 
 fn ca_certificate(element: Node<'_>, version: u8) -> Result<CaCertificate, Misfit> {

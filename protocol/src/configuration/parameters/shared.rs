@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use super::super::schema;
 use super::super::writer::Writer;
-use super::super::{ApprovedCa, CaCertificate, ConfigurationError, CostType, SharedParameters, Source};
+use super::super::{
+    ApprovedCa, CaCertificate, ConfigurationError, CostType, CsrFormat, SharedParameters, Source,
+};
 use super::{check_version, read};
 use crate::id::ClientId;
 
@@ -159,9 +161,25 @@ fn approved_ca(writer: &mut Writer, ca: &ApprovedCa, version: u8) {
         ca_certificate(writer, "intermediateCA", intermediate, version);
     }
     writer.text("certificateProfileInfo", &ca.certificate_profile);
-    if let (3.., Some(directory)) = (version, &ca.acme_directory) {
+    if let (6.., Some(format)) = (version, ca.default_csr_format) {
+        let name = match format {
+            CsrFormat::Pem => "PEM",
+            CsrFormat::Der => "DER",
+        };
+        writer.text("defaultCsrFormat", name);
+    }
+    if let (3.., Some(acme)) = (version, &ca.acme) {
         writer.start("acmeServer");
-        writer.text("directoryURL", directory);
+        writer.text("directoryURL", &acme.directory);
+        for (name, since, value) in [
+            ("ipAddress", 3, &acme.ip_address),
+            ("authenticationCertificateProfileId", 4, &acme.authentication_profile),
+            ("signingCertificateProfileId", 4, &acme.signing_profile),
+        ] {
+            if let Some(value) = value.as_ref().filter(|_| version >= since) {
+                writer.text(name, value);
+            }
+        }
         writer.end();
     }
     writer.end();

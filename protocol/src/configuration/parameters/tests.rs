@@ -4,10 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::configuration::{
-    Anchor, AnchorSource, ApprovedCa, CaCertificate, ClassPolicy, ConfigurationError, CostType, GlobalGroup,
-    LocalCopy, Member, NodeClass, NodeClasses, OcspResponder, PairTerms, PrivateParameters, Purpose,
-    RegisteredServer, SharedParameters, Source, Subsystem, TimestampingService, TlsFloor, node_classes,
-    optional_parts,
+    AcmeServer, Anchor, AnchorSource, ApprovedCa, CaCertificate, ClassPolicy, ConfigurationError, CostType,
+    CsrFormat, GlobalGroup, LocalCopy, Member, NodeClass, NodeClasses, OcspResponder, PairTerms,
+    PrivateParameters, Purpose, RegisteredServer, SharedParameters, Source, Subsystem, TimestampingService,
+    TlsFloor, node_classes, optional_parts,
 };
 use crate::id::{ClientId, GlobalGroupId, MemberId, SecurityServerId};
 use crate::time::UtcTime;
@@ -45,7 +45,13 @@ fn shared_parameters() -> SharedParameters {
             top: ca.clone(),
             intermediates: vec![ca],
             certificate_profile: "a.b.C".to_owned(),
-            acme_directory: Some("https://acme/directory".to_owned()),
+            default_csr_format: Some(CsrFormat::Der),
+            acme: Some(AcmeServer {
+                directory: "https://acme/directory".to_owned(),
+                ip_address: Some("192.0.2.1,192.0.2.2".to_owned()),
+                authentication_profile: Some("auth".to_owned()),
+                signing_profile: Some("sign".to_owned()),
+            }),
         }],
         timestamping_services: vec![TimestampingService {
             name: "TSA".to_owned(),
@@ -84,7 +90,10 @@ fn carried(version: u8) -> SharedParameters {
     parameters.servers[0].certificate_hashes.remove(if version == 2 { 1 } else { 0 });
     if version == 2 {
         parameters.sources.clear();
-        parameters.approved_cas[0].acme_directory = None;
+        parameters.approved_cas[0].acme = None;
+    }
+    if let (..4, Some(acme)) = (version, &mut parameters.approved_cas[0].acme) {
+        (acme.authentication_profile, acme.signing_profile) = (None, None);
     }
     if version < 5 {
         parameters.servers[0].maintenance = None;
@@ -93,6 +102,7 @@ fn carried(version: u8) -> SharedParameters {
     if version < 6 {
         parameters.timestamping_services[0].cost = CostType::Undefined;
         let ca = &mut parameters.approved_cas[0];
+        ca.default_csr_format = None;
         for certificate in std::iter::once(&mut ca.top).chain(&mut ca.intermediates) {
             certificate.ocsp[0].cost = CostType::Undefined;
         }
@@ -124,11 +134,9 @@ fn schemas_are_those_of_the_version() {
     {
         check(&text(written), read, good);
     }
-    let acme = "<directoryURL>https://acme/directory</directoryURL>";
-    let profiles =
-        format!("{acme}<authenticationCertificateProfileId>1</authenticationCertificateProfileId>");
-    check(&text(4).replace(acme, &profiles), 4, true);
-    check(&text(3).replace(acme, &profiles), 3, false);
+    // The profiles of ACME came with version 4.
+    check(&text(4), 3, false);
+    check(&text(6).replace("<defaultCsrFormat>DER", "<defaultCsrFormat>der"), 6, false);
     let settings = "</globalSettings>";
     check(&text(2).replace(settings, "</globalSettings><other/>"), 2, false);
     check(&text(3).replace(settings, "</globalSettings><other/>"), 3, true);

@@ -13,7 +13,7 @@ use protocol::time::UtcTime;
 pub use named::{Files, Folder};
 use trust::Part;
 
-use super::{InstanceState, Management, Server, Settings, rules};
+use super::{InstanceState, Management, OptionalPart, Server, Settings, rules};
 use crate::fields::{At, Place, Problems, Reader, Table};
 
 /// A day, the longest interval that makes sense anywhere here.
@@ -77,6 +77,7 @@ impl<'r, 't> Reading<'r, 't> {
         root.need("management");
         let management = root.table("management").and_then(|table| self.management(table));
         let partners = self.partners(root);
+        let optional_parts = self.optional_parts(root);
         Some(InstanceState {
             instance: instance?,
             settings,
@@ -89,6 +90,7 @@ impl<'r, 't> Reading<'r, 't> {
             policy,
             management: management?,
             partners,
+            optional_parts,
         })
     }
 
@@ -98,6 +100,7 @@ impl<'r, 't> Reading<'r, 't> {
             timestamping_interval_seconds: 60,
             ocsp_fetch_interval_seconds: None,
             verify_next_update: None,
+            monitoring_client: None,
         };
         if let Some(mut table) = root.table("settings") {
             if let Some(seconds) = table.number("ocsp-freshness-seconds", 1, 7 * DAY) {
@@ -108,6 +111,8 @@ impl<'r, 't> Reading<'r, 't> {
             }
             settings.ocsp_fetch_interval_seconds = table.number("ocsp-fetch-interval-seconds", 60, DAY);
             settings.verify_next_update = table.boolean("verify-next-update");
+            settings.monitoring_client =
+                table.text("monitoring-client").and_then(|at| self.obeys(&at, rules::client));
             table.finish();
         }
         settings
@@ -353,6 +358,35 @@ impl<'r, 't> Reading<'r, 't> {
             }
         }
         partners
+    }
+
+    fn optional_parts(&self, root: &mut Table<'r, 't>) -> Vec<OptionalPart> {
+        let (mut identifiers, mut names) = (HashSet::new(), HashSet::new());
+        let mut parts = Vec::new();
+        for mut table in root.tables("optional-part") {
+            let identifier = table.needed_text("identifier");
+            let file = table.needed_text("file");
+            let file_name = table.needed_text("file-name");
+            table.finish();
+            let identifier = identifier.filter(|at| self.obeys(at, rules::part_identifier).is_some());
+            let file_name = file_name.filter(|at| self.obeys(at, rules::part_file_name).is_some());
+            let Some(file) = file else { continue };
+            let content = match self.files.content(&file.value) {
+                Ok(content) => content,
+                Err(text) => {
+                    self.reader.problem(&file.place, text);
+                    continue;
+                }
+            };
+            let (Some(identifier), Some(file_name)) = (identifier, file_name) else { continue };
+            if self.is_first(&mut identifiers, identifier.value.clone(), &identifier.place, "optional part")
+                && self.is_first(&mut names, file_name.value.clone(), &file_name.place, "file name")
+            {
+                let (identifier, file_name) = (identifier.value, file_name.value);
+                parts.push(OptionalPart { identifier, file_name, content });
+            }
+        }
+        parts
     }
 
     /// The value that a rule makes of a text; a problem otherwise.

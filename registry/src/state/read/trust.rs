@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use certs::certificate::Certificate;
-use protocol::configuration::{ApprovedCa, CaCertificate, CostType, OcspResponder, TimestampingService};
+use protocol::configuration::{
+    AcmeServer, ApprovedCa, CaCertificate, CostType, OcspResponder, TimestampingService,
+};
 
 use super::Reading;
 use crate::fields::{At, Table};
@@ -19,7 +21,8 @@ impl<'r, 't> Reading<'r, 't> {
             let name = table.needed_text("name");
             let profile = table.needed_text("profile").and_then(|at| self.obeys(&at, rules::profile));
             let authentication_only = table.boolean("authentication-only").unwrap_or(false);
-            let acme = table.text("acme-directory").filter(|at| self.obeys(at, rules::url).is_some());
+            let acme = self.acme(&mut table);
+            let format = table.text("default-csr-format").and_then(|at| self.obeys(&at, rules::csr_format));
             let intermediates = table.tables("intermediate");
             let top = self.ca_certificate(&mut table, &mut seen);
             table.finish();
@@ -35,11 +38,29 @@ impl<'r, 't> Reading<'r, 't> {
                     top,
                     intermediates: below,
                     certificate_profile: profile,
-                    acme_directory: acme.map(|at| at.value),
+                    default_csr_format: format,
+                    acme,
                 });
             }
         }
         services
+    }
+
+    /// What `acme-directory` and the keys around it say.
+    fn acme(&self, table: &mut Table<'r, 't>) -> Option<AcmeServer> {
+        let directory = table.text("acme-directory").filter(|at| self.obeys(at, rules::url).is_some());
+        let mut more = |key| {
+            let at = table.text(key)?;
+            if directory.is_none() {
+                self.reader.problem(&at.place, "is of no use without acme-directory");
+            }
+            Some(at.value)
+        };
+        let ip_address = more("acme-ip-addresses");
+        let authentication_profile = more("acme-authentication-profile");
+        let signing_profile = more("acme-signing-profile");
+        let directory = directory?.value;
+        Some(AcmeServer { directory, ip_address, authentication_profile, signing_profile })
     }
 
     fn ca_certificate(
