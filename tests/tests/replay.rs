@@ -22,11 +22,11 @@ fn check(cases: Result<Cases, String>, least: usize) {
 #[test]
 fn recorded_messages() {
     let Some(recordings) = recordings() else { return println!("the recordings are not here") };
-    check(replay::messages(&recordings), 30);
+    check(replay::messages(&recordings), 60);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn recorded_and_crafted_exchanges() {
     let Some(recordings) = recordings() else { return println!("the recordings are not here") };
-    check(replay::exchanges(&recordings).await, 70);
+    check(replay::exchanges(&recordings).await, 130);
 }

@@ -7,10 +7,11 @@ use certs::evidence::verify_message;
 use certs::ocsp::OcspResponse;
 use gateway::snapshot::Snapshot;
 use protocol::digest::DigestAlgorithm;
-use protocol::fault::{Fault, code};
+use protocol::fault::Fault;
 use protocol::id::ClientId;
 use protocol::message::{RestRequest, RestResponse, request_hash};
 use protocol::signature::{PartDigests, Parts, Rules, SignatureDocument};
+use protocol::soap::SoapMessage;
 use protocol::time::UtcTime;
 use protocol::transport::{Decoder, Direction, Event, Limits, RequestHead, ResponseHead};
 
@@ -48,8 +49,11 @@ impl fmt::Display for Verdict {
 pub(super) struct Received {
     algorithm: DigestAlgorithm,
     ocsp: Vec<Bytes>,
-    blob: Bytes,
-    body: Option<Bytes>,
+    /// `/message.xml`
+    message: Bytes,
+    /// Read, if it is SOAP.
+    soap: Option<Box<SoapMessage>>,
+    attachments: Vec<Bytes>,
     hash_chain_result: Option<Bytes>,
     hash_chain: Option<Bytes>,
     signature: Bytes,
@@ -88,39 +92,38 @@ impl Received {
         let mut received = Self {
             algorithm,
             ocsp: Vec::new(),
-            blob: Bytes::new(),
-            body: None,
+            message: Bytes::new(),
+            soap: None,
+            attachments: Vec::new(),
             hash_chain_result: None,
             hash_chain: None,
             signature: Bytes::new(),
         };
-        let mut body: Option<BytesMut> = None;
+        let mut body = BytesMut::new();
         // In pieces of an odd size, as a network might deliver them.
         for piece in message.body.chunks(777) {
             decoder.push(Bytes::copy_from_slice(piece));
             while let Some(event) = decoder.next()? {
                 match event {
                     Event::Ocsp(bytes) => received.ocsp.push(bytes),
-                    Event::Rest(bytes) => received.blob = bytes,
-                    Event::Body(piece) => body.get_or_insert_default().extend_from_slice(&piece),
-                    Event::BodyEnd => {
-                        body.get_or_insert_default();
+                    Event::Rest(bytes) => received.message = bytes,
+                    Event::Soap { message, .. } => {
+                        received.message = message.octets().clone();
+                        received.soap = Some(message);
                     }
+                    Event::Body(piece) => body.extend_from_slice(&piece),
+                    Event::BodyEnd => received.attachments.push(body.split().freeze()),
                     Event::HashChainResult(bytes) => received.hash_chain_result = Some(bytes),
                     Event::HashChain(bytes) => received.hash_chain = Some(bytes),
                     Event::Signature(bytes) => received.signature = bytes,
                     Event::Fault(fault) => return Err(fault.fault),
-                    Event::Soap { .. } | Event::Attachment(_) => {
-                        return Err(Fault::new(code::INVALID_CONTENT_TYPE, "SOAP"));
-                    }
-                    Event::End => {}
+                    Event::Attachment(_) | Event::End => {}
                 }
             }
         }
         if let Some(Event::Fault(fault)) = decoder.finish()? {
             return Err(fault.fault);
         }
-        received.body = body.map(BytesMut::freeze);
         Ok(received)
     }
 
@@ -128,10 +131,10 @@ impl Received {
         let digest = |bytes: &Bytes| PartDigests::known(self.algorithm.digest(bytes));
         let parts = Parts {
             message: match &self.hash_chain {
-                Some(_) => digest(&self.blob),
-                None => PartDigests::of(self.blob.clone()),
+                Some(_) => digest(&self.message),
+                None => PartDigests::of(self.message.clone()),
             },
-            attachments: self.body.iter().map(digest).collect(),
+            attachments: self.attachments.iter().map(digest).collect(),
             hash_chain_result: self.hash_chain_result.clone(),
             hash_chain: self.hash_chain.clone(),
         };
@@ -139,7 +142,10 @@ impl Received {
     }
 
     pub(super) fn verify_as_client(&self, snapshot: &Snapshot, at: UtcTime) -> Verdict {
-        let request = match RestRequest::parse(self.blob.clone()) {
+        if let Some(request) = &self.soap {
+            return Verdict::from_result(self.verify(request.client(), snapshot, at));
+        }
+        let request = match RestRequest::parse(self.message.clone()) {
             Ok(request) => request,
             Err(error) => return Verdict::from(&error.from_peer()),
         };
@@ -147,14 +153,20 @@ impl Received {
     }
 
     pub(super) fn verify_as_answer(&self, request: &Self, snapshot: &Snapshot, at: UtcTime) -> Verdict {
-        let parsed = RestRequest::parse(request.blob.clone());
-        let response = RestResponse::parse(self.blob.clone());
+        if let (Some(asked), Some(response)) = (&request.soap, &self.soap) {
+            return Verdict::from_result(
+                self.verify(asked.service().provider(), snapshot, at)
+                    .and_then(|()| response.check_answers(asked, &asked.digest())),
+            );
+        }
+        let parsed = RestRequest::parse(request.message.clone());
+        let response = RestResponse::parse(self.message.clone());
         let (asked, response) = match (parsed, response) {
             (Ok(asked), Ok(response)) => (asked, response),
             (Err(error), _) | (_, Err(error)) => return Verdict::from(&error.from_peer()),
         };
-        let body = request.body.as_ref().map(|body| request.algorithm.digest(body));
-        let expected = request_hash(&DigestAlgorithm::Sha512.digest(&request.blob), body.as_ref());
+        let body = request.attachments.first().map(|body| request.algorithm.digest(body));
+        let expected = request_hash(&DigestAlgorithm::Sha512.digest(&request.message), body.as_ref());
         Verdict::from_result(
             self.verify(asked.service().provider(), snapshot, at)
                 .and_then(|()| response.check_answers(&asked, &expected)),

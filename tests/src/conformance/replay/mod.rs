@@ -3,13 +3,16 @@
 //! [`messages`] verifies the recorded messages: signatures, certificates, and that they answer each
 //! other. [`exchanges`] plays them against running gateways that have the
 //! recorded keys: a recorded message of a consumer's server is sent to ours over real TLS, and recorded
-//! calls of information systems go through two servers of ours.
+//! calls of information systems go through two servers of ours, and through one of ours to the recorded
+//! server.
 
 mod http;
 mod message;
 mod metadata;
 mod nodes;
+mod peer;
 mod recorded;
+mod soap;
 mod tls;
 
 use std::path::Path;
@@ -19,7 +22,8 @@ use protocol::time::UtcTime;
 
 use self::http::Message;
 use self::message::{Received, Verdict};
-use self::nodes::{Federation, Provider};
+use self::nodes::{Federation, Provider, fresh_ip};
+use self::peer::RecordedPeer;
 use self::recorded::Recorded;
 use super::{Case, Cases, Skipped};
 
@@ -28,10 +32,14 @@ const RECORDED_AT: &str = "2026-11-24T03:16:00Z";
 /// When the crafted messages were sent.
 const CRAFTED_AT: &str = "2026-11-24T03:39:00Z";
 
-/// Whether an exchange is one of REST messages with ordinary services.
-fn is_rest(name: &str) -> bool {
-    let soap = name.contains("soap") || name.starts_with("error-2") || name.starts_with("error-3");
-    !soap && ["rest-", "ec-", "rsa-soft-", "error-"].iter().any(|start| name.starts_with(start))
+/// Whether an exchange is one with an ordinary service.
+fn is_ordinary(name: &str) -> bool {
+    ["rest-", "soap-", "ec-", "rsa-soft-", "error-"].iter().any(|start| name.starts_with(start))
+}
+
+/// Whether it is one over SOAP.
+fn is_soap(name: &str) -> bool {
+    name.contains("soap") || name.starts_with("error-2") || name.starts_with("error-3")
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -41,7 +49,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Verifies every recorded REST message.
+/// Verifies every recorded message.
 ///
 /// # Errors
 /// What cannot be read of the vectors.
@@ -51,8 +59,8 @@ pub fn messages(live: &Path) -> Result<Cases, String> {
     let mut cases = Cases::default();
     for name in names(&live.join("exchanges")) {
         let folder = live.join("exchanges").join(&name);
-        if !is_rest(&name) {
-            cases.skipped.push(Skipped { name, reason: "SOAP, or a built-in service".to_owned() });
+        if !is_ordinary(&name) {
+            cases.skipped.push(Skipped { name, reason: "a built-in service".to_owned() });
             continue;
         }
         let (Some(request), Some(response)) = (
@@ -76,8 +84,10 @@ pub fn messages(live: &Path) -> Result<Cases, String> {
             }
             Err(fault) => {
                 // A fault of the recorded server is read as its client read it.
-                let told = Message::read(&folder.join("client-response.http"))
-                    .and_then(|message| message.header("x-road-error").map(str::to_owned));
+                let told = Message::read(&folder.join("client-response.http"));
+                let told = told.and_then(|message| {
+                    message.header("x-road-error").or_else(|| message.fault_code()).map(str::to_owned)
+                });
                 let name_of = format!("{name} fault");
                 cases.cases.push(Case::new(name_of, told.unwrap_or_default(), fault.code.to_string()));
             }
@@ -112,7 +122,7 @@ pub async fn exchanges(live: &Path) -> Result<Cases, String> {
     let mut cases = Cases::default();
     let at: UtcTime = RECORDED_AT.parse().map_err(|_| "time")?;
     let federation = Federation::start(&recorded, at)?;
-    for name in names(&live.join("exchanges")).into_iter().filter(|name| is_rest(name)) {
+    for name in names(&live.join("exchanges")).into_iter().filter(|name| is_ordinary(name)) {
         let folder = live.join("exchanges").join(&name);
         let called = Message::read(&folder.join("provider-response.http"));
         federation.provider.answers_with(called.as_ref());
@@ -141,14 +151,48 @@ pub async fn exchanges(live: &Path) -> Result<Cases, String> {
         let expected = OTHERWISE
             .iter()
             .find(|(other, ..)| *other == name)
-            .map_or_else(|| answer.as_answered(), |(_, status, code)| format!("{status} {code}"));
-        let got = federation.call(&call).await.map_or_else(|error| error, |got| got.as_answered());
+            .map_or_else(|| answered(&name, &answer), |(_, status, code)| format!("{status} {code}"));
+        let got = federation.call(&call).await.map_or_else(|error| error, |got| answered(&name, &got));
         cases.cases.push(Case::new(format!("{name} called"), expected, got));
     }
     metadata::calls(live, &federation, &mut cases).await;
     federation.stop().await;
+    recorded_provider(live, &recorded, at, &mut cases).await?;
     crafted(live, &recorded, &mut cases).await?;
     Ok(cases)
+}
+
+/// What tells the answer of an exchange apart for its client.
+fn answered(name: &str, answer: &Message) -> String {
+    if is_soap(name) { soap::answered(answer) } else { answer.as_answered() }
+}
+
+/// The recorded provider's server, to the byte and with its keys, against a consumer's server of ours.
+/// Over SOAP only: an answer over REST repeats an id that our server makes anew for each call.
+async fn recorded_provider(
+    live: &Path,
+    recorded: &Recorded,
+    at: UtcTime,
+    cases: &mut Cases,
+) -> Result<(), String> {
+    let addresses = [fresh_ip(), fresh_ip()];
+    let peer = RecordedPeer::start(recorded, at, &addresses[1])?;
+    let consumer = Federation::consumer(recorded, at, &addresses)?;
+    for name in names(&live.join("exchanges")).into_iter().filter(|name| is_ordinary(name) && is_soap(name)) {
+        let folder = live.join("exchanges").join(&name);
+        let read = |file: &str| Message::read(&folder.join(file));
+        let (Some(call), Some(answer), Some(told)) =
+            (read("client-request.http"), read("server-response.http"), read("client-response.http"))
+        else {
+            continue;
+        };
+        peer.answers_with(&answer);
+        let got = consumer.call(&call).await.map_or_else(|error| error, |got| soap::to_the_byte(&got));
+        let name_of = format!("{name} answered by the recorded server");
+        cases.cases.push(Case::new(name_of, soap::to_the_byte(&told), got));
+    }
+    consumer.stop().await;
+    Ok(())
 }
 
 /// The crafted messages, sent to a provider's server of ours.

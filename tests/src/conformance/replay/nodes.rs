@@ -33,8 +33,8 @@ use super::message::{Received, Verdict};
 use super::recorded::{Recorded, party};
 use super::tls;
 
-const PEER_PORT: u16 = 25_500;
-const OCSP_PORT: u16 = 25_577;
+pub(super) const PEER_PORT: u16 = 25_500;
+pub(super) const OCSP_PORT: u16 = 25_577;
 const CLIENT_PORT: u16 = 28_080;
 /// Longest wait for anything.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -54,14 +54,14 @@ pub(super) struct Provider {
     _stop: watch::Sender<bool>,
 }
 
-struct Node {
+pub(super) struct Node {
     ip: String,
     gateway: RunningGateway,
     _stop: watch::Sender<bool>,
     _folder: tempfile::TempDir,
 }
 
-fn fresh_ip() -> String {
+pub(super) fn fresh_ip() -> String {
     static NEXT: AtomicU8 = AtomicU8::new(1);
     let process = std::process::id();
     format!("127.{}.{}.{}", 130 + process % 60, process / 60 % 250, NEXT.fetch_add(1, Ordering::Relaxed))
@@ -69,9 +69,17 @@ fn fresh_ip() -> String {
 
 impl Federation {
     pub(super) fn start(recorded: &Recorded, at: UtcTime) -> Result<Self, String> {
-        let (consumer_ip, provider_ip) = (fresh_ip(), fresh_ip());
-        let addresses = [consumer_ip.clone(), provider_ip.clone()];
+        let addresses = [fresh_ip(), fresh_ip()];
         let provider = Provider::start_at(recorded, at, &addresses)?;
+        Ok(Self { consumer: Self::consumer(recorded, at, &addresses)?, provider })
+    }
+
+    /// The recorded consumer's server as a gateway of ours.
+    pub(super) fn consumer(
+        recorded: &Recorded,
+        at: UtcTime,
+        addresses: &[String; 2],
+    ) -> Result<Node, String> {
         let directory = Directory {
             server: server("4321", "SS1")?,
             clients: vec![party("4321", Some("TestClient"))?, party("1234", Some("test-consumer"))?],
@@ -79,16 +87,25 @@ impl Federation {
             rights: Vec::new(),
         };
         let identities = ["ss1.AUTHENTICATION", "ss1.SIGNING"];
-        let consumer =
-            Node::start(recorded, at, &addresses, &consumer_ip, identities, ".ec.cert.pem", directory)?;
-        Ok(Self { consumer, provider })
+        Node::start(recorded, at, addresses, &addresses[0], identities, ".ec.cert.pem", directory)
     }
 
+    /// Sends a recorded call of an information system to the consumer's server, byte for byte.
+    pub(super) async fn call(&self, call: &Message) -> Result<Message, String> {
+        self.consumer.call(call).await
+    }
+
+    pub(super) async fn stop(self) {
+        self.consumer.stop().await;
+        self.provider.stop().await;
+    }
+}
+
+impl Node {
     /// Sends a recorded call of an information system, byte for byte.
     pub(super) async fn call(&self, call: &Message) -> Result<Message, String> {
         let text = |error: std::io::Error| error.to_string();
-        let address: SocketAddr =
-            format!("{}:{CLIENT_PORT}", self.consumer.ip).parse().map_err(|_| "address")?;
+        let address: SocketAddr = format!("{}:{CLIENT_PORT}", self.ip).parse().map_err(|_| "address")?;
         let exchange = async {
             let mut stream = TcpStream::connect(address).await.map_err(text)?;
             stream.write_all(&call.raw).await.map_err(text)?;
@@ -97,11 +114,6 @@ impl Federation {
             Message::parse(&answer).ok_or_else(|| "no HTTP response".to_owned())
         };
         tokio::time::timeout(LONGEST, exchange).await.map_err(|_| "no answer in time")?
-    }
-
-    pub(super) async fn stop(self) {
-        self.consumer.gateway.stop().await;
-        self.provider.stop().await;
     }
 }
 
@@ -144,7 +156,12 @@ impl Provider {
             ..service("restapi", format!("http://{address}"))?
         };
         let plain = service("mock1", format!("http://{address}/integration/mock_1"))?;
-        let services = vec![Arc::new(described), Arc::new(plain)];
+        let soap = |code: &str| -> Result<Arc<LocalService>, String> {
+            let id = ServiceId::new(provider.clone(), code, Some("v1")).map_err(|error| error.to_string())?;
+            let url = format!("http://{address}/example-adapter/Endpoint");
+            Ok(Arc::new(LocalService { id, service_type: ServiceType::Soap, ..service(code, url)? }))
+        };
+        let services = vec![Arc::new(described), Arc::new(plain), soap("getRandom")?, soap("helloService")?];
         let right = |code: &str, method: Option<&'static str>, path: &str| Right {
             client: client.clone(),
             code: code.to_owned(),
@@ -155,7 +172,12 @@ impl Provider {
             server: server("1234", "SS0")?,
             clients: vec![provider.clone()],
             services,
-            rights: vec![right("mock1", None, "**"), right("restapi", Some("GET"), "/api/members")],
+            rights: vec![
+                right("mock1", None, "**"),
+                right("restapi", Some("GET"), "/api/members"),
+                right("getRandom", None, "**"),
+                right("helloService", None, "**"),
+            ],
         };
         let identities = ["ss0.AUTHENTICATION", "ss0.SIGNING"];
         let node = Node::start(recorded, at, addresses, ip, identities, ".cert.pem", directory)?;
@@ -234,6 +256,10 @@ fn server(owner: &str, code: &str) -> Result<SecurityServerId, String> {
 }
 
 impl Node {
+    pub(super) async fn stop(self) {
+        self.gateway.stop().await;
+    }
+
     /// Starts a server with its recorded keys. `identities` are the beginnings of the file names of the
     /// authentication and the signing certificate, `end` their end.
     fn start(
@@ -250,24 +276,13 @@ impl Node {
         let snapshot = Arc::new(SnapshotCell::new());
         let address_of = |code: &str| addresses[usize::from(code == "SS0")].clone();
         snapshot.store(Arc::new(recorded.snapshot_at(at, &address_of)));
-        let folder = tempfile::tempdir().map_err(text)?;
         let [authentication, signing] = identities;
         let (authentication_key, authentication) = recorded.identity(authentication, end)?;
         let (signing_key, signing) = recorded.identity(signing, end)?;
         // A client of the other member signs with the key that was recorded for it.
         let (other_key, other) = recorded.identity("ss0.SIGNING", ".cert.pem")?;
-        for certificate in [&authentication, &signing, &other] {
-            let response = recorded
-                .response(certificate)
-                .ok_or_else(|| format!("no OCSP response for {}", certificate.subject_name()))?;
-            let name = format!("{}.ocsp", certificate.hashes().sha1.to_hex());
-            std::fs::write(folder.path().join(name), response.der()).map_err(text)?;
-        }
-        let fetcher = Fetcher::new(Duration::from_secs(1), Duration::from_secs(1));
-        let own =
-            OwnResponses::new(OwnSettings::in_folder(folder.path()), fetcher, Arc::clone(&snapshot), clock);
-        own.set_certificates(vec![authentication.clone(), signing.clone(), other.clone()]);
-        let own = Arc::new(own);
+        let certificates = vec![authentication.clone(), signing.clone(), other.clone()];
+        let (own, folder) = own_responses(recorded, &snapshot, clock, certificates)?;
         let signer = BatchSigner::new(Arc::clone(&snapshot), own.clone(), clock);
         let member = directory.server.owner().clone();
         let keys = vec![
@@ -321,6 +336,28 @@ impl Node {
         let gateway = Gateway::start(parts).map_err(text)?;
         Ok(Self { ip: ip.to_owned(), gateway, _stop: stop, _folder: folder })
     }
+}
+
+/// The recorded OCSP responses of certificates that a node shows.
+pub(super) fn own_responses(
+    recorded: &Recorded,
+    snapshot: &Arc<SnapshotCell>,
+    clock: Clock,
+    certificates: Vec<Certificate>,
+) -> Result<(Arc<OwnResponses>, tempfile::TempDir), String> {
+    let text = |error: std::io::Error| error.to_string();
+    let folder = tempfile::tempdir().map_err(text)?;
+    for certificate in &certificates {
+        let response = recorded
+            .response(certificate)
+            .ok_or_else(|| format!("no OCSP response for {}", certificate.subject_name()))?;
+        let name = format!("{}.ocsp", certificate.hashes().sha1.to_hex());
+        std::fs::write(folder.path().join(name), response.der()).map_err(text)?;
+    }
+    let fetcher = Fetcher::new(Duration::from_secs(1), Duration::from_secs(1));
+    let own = OwnResponses::new(OwnSettings::in_folder(folder.path()), fetcher, Arc::clone(snapshot), clock);
+    own.set_certificates(certificates);
+    Ok((Arc::new(own), folder))
 }
 
 /// Clients, services and rights as they were recorded.
