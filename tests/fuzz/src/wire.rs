@@ -7,11 +7,10 @@ use protocol::id::{ClientId, MemberId, SecurityServerId, ServiceId};
 use protocol::message::path::{PathGlob, normalised_service_path};
 use protocol::message::{RestRequest, RestResponse};
 use protocol::signature::{PartDigests, Parts, Rules, SignatureDocument, insert_timestamp};
-use protocol::soap::Envelope;
+use protocol::soap::{self, Envelope, RelatedEncoder, Sender, SoapDecoder, SoapMessage};
 use protocol::time::UtcTime;
 use protocol::transport::{
-    ContentType, Decoder, Direction, Event, Limits, ProxyVersion, RequestHead, ResponseHead,
-    write_fault,
+    ContentType, Decoder, Direction, Event, Limits, ProxyVersion, RequestHead, ResponseHead, write_fault,
 };
 use protocol::xml::{Canonicalization, CanonicalizationMethod, Document, Limits as XmlLimits};
 
@@ -28,6 +27,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("transport_request", |data| transport(data, Direction::Request)),
     ("transport_response", |data| transport(data, Direction::Response)),
     ("transport_heads", heads),
+    ("soap_message", soap_message),
+    ("soap_multipart", soap_multipart),
     ("faults", faults),
     ("content_type", content_type),
     ("proxy_version", proxy_version),
@@ -198,6 +199,77 @@ fn faults(data: &[u8]) {
         let Envelope::Fault(again) = again else { panic!("a fault became a message") };
         assert_eq!(again.fault.code, read.fault.code);
     }
+}
+
+/// A message that was read gets a hash and is read again as the same; nothing in it moves.
+fn soap_message(data: &[u8]) {
+    let Ok(message) = SoapMessage::parse(Bytes::copy_from_slice(data)) else { return };
+    assert_eq!(&message.octets()[..], data);
+    let hash = message.digest();
+    let answer = message.with_request_hash(&hash);
+    assert_eq!(SoapMessage::parse(answer.octets().clone()).as_ref(), Ok(&answer));
+    assert_eq!(answer.check_answers(&message, &hash), Ok(()));
+    assert_eq!(answer.wrapper(), message.wrapper());
+    let _ = (message.check_client_type(), message.answer("<a/>"));
+}
+
+/// A multipart message comes out alike whatever the pieces, and what is written of it is read as the same.
+fn soap_multipart(data: &[u8]) {
+    let boundary = "b0";
+    let content_type = format!("multipart/related; boundary={boundary}");
+    let read = |data: &[u8], size: usize| {
+        let limits = soap::Limits::default();
+        let mut decoder =
+            SoapDecoder::new(Some(&content_type), Sender::Provider, limits).expect("a boundary");
+        let (mut events, mut body) = (Vec::new(), Vec::new());
+        let mut pieces = data.chunks(size);
+        loop {
+            match pieces.next() {
+                Some(piece) => decoder.push(Bytes::copy_from_slice(piece)),
+                None => decoder.finish().ok()?,
+            }
+            while let Some(event) = decoder.next().ok()? {
+                match event {
+                    soap::Event::Body(piece) => body.extend_from_slice(&piece),
+                    soap::Event::BodyEnd => {
+                        events.push(soap::Event::Body(std::mem::take(&mut body).into()));
+                    }
+                    soap::Event::End | soap::Event::Fault(_) => {
+                        events.push(event);
+                        return Some(events);
+                    }
+                    event => events.push(event),
+                }
+            }
+        }
+    };
+    let events = read(data, usize::MAX);
+    assert_eq!(read(data, 3), events, "pieces matter");
+    let Some(events) = events else { return };
+    let mut encoder = RelatedEncoder::new(boundary);
+    let mut written = Vec::new();
+    for event in &events {
+        match event {
+            soap::Event::Message { headers, message } => {
+                written.extend(encoder.part(headers));
+                if encoder.check(message.octets()).is_err() {
+                    return;
+                }
+                written.extend_from_slice(message.octets());
+            }
+            soap::Event::Attachment(headers) => written.extend(encoder.part(headers)),
+            soap::Event::Body(body) => {
+                if encoder.check(body).is_err() {
+                    return;
+                }
+                written.extend_from_slice(body);
+            }
+            soap::Event::BodyEnd | soap::Event::End => {}
+            soap::Event::Fault(_) => return,
+        }
+    }
+    written.extend(encoder.end());
+    assert_eq!(read(&written, 7).as_ref(), Some(&events), "written otherwise than read");
 }
 
 fn content_type(data: &[u8]) {

@@ -13,6 +13,7 @@ pub mod http;
 pub mod live;
 pub mod messages;
 pub mod replay;
+mod soap;
 pub mod subjects;
 pub mod transport;
 
