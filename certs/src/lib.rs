@@ -1,6 +1,7 @@
 //! Keys, tokens, certificates, OCSP, time-stamps, and a pilot certification authority.
 //!
-//! Bytes and the time come in as arguments; the only IO is the folder of a token or of the pilot CA.
+//! Bytes and the time come in as arguments; the only IO is the folder of a token or of the pilot CA,
+//! and the device of a hardware token.
 
 mod asn1;
 pub mod ca;

@@ -4,11 +4,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use certs::key::PrivateKey;
+use gateway::tls::{Identity, IdentityError};
 use protocol::time::UtcTime;
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::config::TlsFiles;
 use crate::keys::{KeysError, SigningKeys};
@@ -27,6 +29,9 @@ pub enum TlsError {
     /// Certificate and key cannot be used for TLS together.
     #[error("the HTTPS certificate cannot be used: {0}")]
     Unusable(#[from] rustls::Error),
+    /// The key does not belong to the certificate.
+    #[error("the HTTPS certificate cannot be used: {0}")]
+    Identity(#[from] IdentityError),
     /// The self-signed certificate cannot be made.
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -39,30 +44,28 @@ pub(crate) fn acceptor(
     host: &str,
     now: UtcTime,
 ) -> Result<Arc<ServerConfig>, TlsError> {
-    let (chain, pkcs8) = match configured {
+    let identity = match configured {
         Some(files) => from_files(files)?,
         None => {
             let host = host.trim_start_matches('[').trim_end_matches(']');
             let (key, certificate) = keys.tls(host, now)?;
-            (vec![CertificateDer::from(certificate.der().to_vec())], key.pkcs8())
+            Identity::of_key(vec![certificate.der().clone()], key)?
         }
     };
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8.to_vec()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+        .with_cert_resolver(identity.server_resolver());
     Ok(Arc::new(config))
 }
 
-type Loaded = (Vec<CertificateDer<'static>>, zeroize::Zeroizing<Vec<u8>>);
-
-fn from_files(files: &TlsFiles) -> Result<Loaded, TlsError> {
+fn from_files(files: &TlsFiles) -> Result<Identity, TlsError> {
     let told = |path: &Path, problem: String| TlsError::File { path: path.to_owned(), problem };
     let path = files.certificate.as_path();
     let text = std::fs::read(path).map_err(|error| told(path, error.to_string()))?;
     let chain = CertificateDer::pem_slice_iter(&text)
+        .map(|read| read.map(|certificate| Bytes::from(certificate.to_vec())))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| told(path, error.to_string()))?;
     if chain.is_empty() {
@@ -72,5 +75,5 @@ fn from_files(files: &TlsFiles) -> Result<Loaded, TlsError> {
     let text = std::fs::read_to_string(path).map_err(|error| told(path, error.to_string()))?;
     let text = zeroize::Zeroizing::new(text);
     let key = PrivateKey::from_pem(&text).map_err(|error| told(path, error.to_string()))?;
-    Ok((chain, key.pkcs8()))
+    Ok(Identity::of_key(chain, Arc::new(key))?)
 }

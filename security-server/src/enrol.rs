@@ -9,7 +9,7 @@ use certs::certificate::{Certificate, CertificateUsage};
 use certs::key::KeyKind;
 use certs::profile::{Profile, RequestFor};
 use certs::request::{self, RequestError};
-use certs::token::{SoftwareToken, TokenError, TokenKey};
+use certs::token::{SoftwareToken, Token, TokenError, TokenKey};
 use certs::trust::{PathUse, TrustStore};
 use protocol::id::{MemberId, SecurityServerId};
 use protocol::time::UtcTime;
@@ -65,7 +65,7 @@ pub fn open_or_create_token(folder: &Path, pin: &str) -> Result<SoftwareToken, T
 
 /// Makes a key and a request for it, with the subject of the CA's certificate profile.
 pub fn request(
-    token: &SoftwareToken,
+    token: &dyn Token,
     kind: KeyKind,
     usage: CertificateUsage,
     profile: Profile,
@@ -88,7 +88,7 @@ pub fn request(
 /// Imports a certificate without asking whom it is from: for a node that has no global configuration
 /// yet. What does not fit shows when the node starts.
 pub fn import_unchecked(
-    token: &SoftwareToken,
+    token: &dyn Token,
     certificate: &Certificate,
     at: UtcTime,
 ) -> Result<TokenKey, EnrolError> {
@@ -98,7 +98,7 @@ pub fn import_unchecked(
 /// Imports a certificate that an approved CA of the own instance issued. `is_client` says whether a
 /// member has a client on this server; a signing certificate must be for such a member.
 pub fn import(
-    token: &SoftwareToken,
+    token: &dyn Token,
     certificate: &Certificate,
     trust: &TrustStore,
     server: &SecurityServerId,
@@ -141,7 +141,7 @@ mod tests {
     ) {
         let server = server();
         let of = RequestFor { server: &server, member, member_name: "", dns_name: "ss1", country: "" };
-        let requested = request(&kit.token, KeyKind::P256, usage, Profile::Ejbca, &of).unwrap();
+        let requested = request(kit.token.as_ref(), KeyKind::P256, usage, Profile::Ejbca, &of).unwrap();
         let purpose = match usage {
             CertificateUsage::Authentication => Purpose::Authentication,
             CertificateUsage::Signing => Purpose::Signing,
@@ -149,7 +149,7 @@ mod tests {
         let certificate = ca.issue(requested.to_pem().as_bytes(), purpose, now()).unwrap();
         let is_client = |member: &MemberId| *member == owner();
         let snapshot = kit.snapshot();
-        let imported = import(&kit.token, &certificate, snapshot.trust(), &server, &is_client, now());
+        let imported = import(kit.token.as_ref(), &certificate, snapshot.trust(), &server, &is_client, now());
         match (imported, expected) {
             (Ok(key), Ok(())) => assert_eq!(key.id, requested.key.id),
             (Err(error), Err(part)) if error.to_string().contains(part) => {}
@@ -172,7 +172,7 @@ mod tests {
         let server = server();
         let owner = owner();
         let of = RequestFor { server: &server, member: &owner, member_name: "", dns_name: "", country: "" };
-        let refused = request(&kit.token, KeyKind::P521, Signing, Profile::Ejbca, &of);
+        let refused = request(kit.token.as_ref(), KeyKind::P521, Signing, Profile::Ejbca, &of);
         assert!(matches!(refused, Err(EnrolError::UnsuitableKey)));
     }
 }

@@ -132,7 +132,7 @@ fn our_keys_work_there() {
     let Some(openssl) = Openssl::find() else { return };
     for kind in [KeyKind::P256, KeyKind::P384, KeyKind::P521, KeyKind::Rsa2048] {
         let key = PrivateKey::generate(kind).expect("generates");
-        openssl.write("key.pem", key.to_pem().as_bytes());
+        openssl.write("key.pem", key.to_pem().expect("a key in memory").as_bytes());
         openssl.run("pkey -in key.pem -check -noout");
         sign_both_ways(&openssl, &key);
     }
@@ -218,7 +218,7 @@ fn requests_are_understood_both_ways() {
     let Some(openssl) = Openssl::find() else { return };
     for kind in [KeyKind::P256, KeyKind::P384, KeyKind::P521, KeyKind::Rsa2048] {
         let key = PrivateKey::generate(kind).expect("generates");
-        openssl.write("key.pem", key.to_pem().as_bytes());
+        openssl.write("key.pem", key.to_pem().expect("a key in memory").as_bytes());
         for (usage, expected) in [
             (CertificateUsage::Signing, "Non Repudiation, Certificate Sign"),
             (CertificateUsage::Authentication, "Digital Signature, Key Encipherment, Data Encipherment"),

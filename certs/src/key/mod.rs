@@ -58,21 +58,32 @@ pub enum SignatureForm {
     Der,
 }
 
-/// A private key. It signs; it is never printed, and the memory that held it is wiped.
+/// A private key, in memory or on a device. It signs; it is never printed, and the memory that held it is
+/// wiped.
 pub struct PrivateKey {
     kind: KeyKind,
     pair: Pair,
     public_key: Vec<u8>,
-    pkcs8: Zeroizing<Vec<u8>>,
+    pkcs8: Option<Zeroizing<Vec<u8>>>,
 }
 
 enum Pair {
     Ecdsa(Box<aws::EcdsaKeyPair>),
     Rsa(Box<aws::RsaKeyPair>),
+    Device(Box<dyn DeviceKey>),
+}
+
+/// A private key that never leaves its device.
+pub trait DeviceKey: Send + Sync {
+    /// Signs a digest; ECDSA in the raw form. May block for as long as the device takes.
+    ///
+    /// # Errors
+    /// [`KeyError::Device`] with the reason when the device cannot do it now.
+    fn sign_digest(&self, algorithm: SignatureAlgorithm, digest: &[u8]) -> Result<Vec<u8>, KeyError>;
 }
 
 /// Why a key cannot be used.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum KeyError {
     /// The bytes are not a private key in one of the forms that are read.
     #[error("not a private key in PKCS#8, SEC1 or PKCS#1 form")]
@@ -89,6 +100,9 @@ pub enum KeyError {
     /// The cryptographic library refused; for generating this means there is no randomness.
     #[error("the cryptographic operation failed")]
     Failed,
+    /// The device that has the key is not there, or refused.
+    #[error("the device with the key does not sign: {0}")]
+    Device(String),
 }
 
 impl KeyKind {
@@ -124,6 +138,30 @@ impl KeyKind {
                 SignatureAlgorithm::new(SignatureScheme::RsaPkcs1, DigestAlgorithm::Sha512)
             }
         }
+    }
+
+    /// The kind of a public key, a `SubjectPublicKeyInfo` in DER.
+    pub fn of_public_key(spki_der: &[u8]) -> Option<Self> {
+        use der::{Decode, asn1::UintRef};
+        let info = SubjectPublicKeyInfoRef::try_from(spki_der).ok()?;
+        match info.algorithm.oid {
+            oid::EC => Self::of_curve(info.algorithm.parameters?.decode_as().ok()?),
+            oid::RSA => {
+                let numbers: Vec<UintRef<'_>> = Vec::from_der(info.subject_public_key.as_bytes()?).ok()?;
+                match numbers.first()?.as_bytes().len() {
+                    256 => Some(Self::Rsa2048),
+                    384 => Some(Self::Rsa3072),
+                    512 => Some(Self::Rsa4096),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    const fn has_scheme(self, scheme: SignatureScheme) -> bool {
+        let is_curve = matches!(self, Self::P256 | Self::P384 | Self::P521);
+        is_curve == matches!(scheme, SignatureScheme::Ecdsa)
     }
 
     fn curve(self) -> Option<&'static aws::EcdsaSigningAlgorithm> {
@@ -226,7 +264,7 @@ impl PrivateKey {
         Ok(Self {
             kind,
             public_key: public_key.as_ref().to_vec(),
-            pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()),
+            pkcs8: Some(Zeroizing::new(pkcs8.as_ref().to_vec())),
             pair: Pair::Ecdsa(Box::new(pair)),
         })
     }
@@ -243,19 +281,33 @@ impl PrivateKey {
         Ok(Self {
             kind,
             public_key: public_key.as_ref().to_vec(),
-            pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()),
+            pkcs8: Some(Zeroizing::new(pkcs8.as_ref().to_vec())),
             pair: Pair::Rsa(Box::new(pair)),
         })
     }
 
-    /// The key as PKCS#8 DER. Whoever calls this answers for the copy.
-    pub fn pkcs8(&self) -> Zeroizing<Vec<u8>> {
+    /// The key that a device has for this public key, a `SubjectPublicKeyInfo` in DER.
+    ///
+    /// # Errors
+    /// [`KeyError::Unsupported`] for a kind of key that cannot be used.
+    pub fn on_device(public_key: Vec<u8>, device: Box<dyn DeviceKey>) -> Result<Self, KeyError> {
+        let kind = KeyKind::of_public_key(&public_key).ok_or(KeyError::Unsupported)?;
+        Ok(Self { kind, pair: Pair::Device(device), public_key, pkcs8: None })
+    }
+
+    /// Whether it lies on a device, so that signing may take as long as the device does.
+    pub fn is_on_device(&self) -> bool {
+        matches!(self.pair, Pair::Device(_))
+    }
+
+    /// The key as PKCS#8 DER; none for one on a device. Whoever calls this answers for the copy.
+    pub fn pkcs8(&self) -> Option<Zeroizing<Vec<u8>>> {
         self.pkcs8.clone()
     }
 
-    /// The key as a PKCS#8 PEM text.
-    pub fn to_pem(&self) -> Zeroizing<String> {
-        Zeroizing::new(crate::pem::encode("PRIVATE KEY", &self.pkcs8))
+    /// The key as a PKCS#8 PEM text; none for one on a device.
+    pub fn to_pem(&self) -> Option<Zeroizing<String>> {
+        self.pkcs8.as_ref().map(|pkcs8| Zeroizing::new(crate::pem::encode("PRIVATE KEY", pkcs8)))
     }
 
     /// Its kind.
@@ -303,6 +355,15 @@ impl PrivateKey {
                 pair.sign(encoding, &SystemRandom::new(), octets, &mut signature)
                     .map_err(|_| KeyError::Failed)?;
                 Ok(signature)
+            }
+            (Pair::Device(device), scheme) if self.kind.has_scheme(scheme) => {
+                let signature = device.sign_digest(algorithm, algorithm.digest.digest(octets).bytes())?;
+                match (scheme, form) {
+                    (SignatureScheme::Ecdsa, SignatureForm::Der) => {
+                        ecdsa::raw_to_der(&signature).ok_or(KeyError::Failed)
+                    }
+                    _ => Ok(signature),
+                }
             }
             _ => Err(KeyError::WrongAlgorithm),
         }

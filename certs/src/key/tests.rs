@@ -42,7 +42,7 @@ fn every_kind_signs_and_verifies() {
     for kind in [KeyKind::P256, KeyKind::P384, KeyKind::P521, KeyKind::Rsa2048] {
         let key = PrivateKey::generate(kind).expect("generates");
         check(&key);
-        let again = PrivateKey::from_pem(&key.to_pem()).expect("own PEM is read");
+        let again = PrivateKey::from_pem(&key.to_pem().expect("in memory")).expect("own PEM is read");
         assert_eq!((again.kind(), again.public_key()), (kind, key.public_key()));
         assert_eq!(KeyKind::from_name(kind.name()), Some(kind));
     }

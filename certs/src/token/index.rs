@@ -15,7 +15,8 @@ pub(super) const VERSION: u32 = 1;
 #[serde(deny_unknown_fields)]
 pub(super) struct Index {
     pub(super) version: u32,
-    pub(super) wrapped: Wrapped,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) wrapped: Option<Wrapped>, // of a software token
     pub(super) keys: Vec<ListedKey>,
 }
 
@@ -122,4 +123,9 @@ impl Index {
 
 pub(super) fn encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
+}
+
+#[cfg(feature = "pkcs11")]
+pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
 }

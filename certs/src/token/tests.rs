@@ -1,10 +1,12 @@
+use super::shelf::index_path;
 use super::*;
 use std::fs;
 
 const PIN: &str = "Secret-1234";
 
 fn certificate(key: &PrivateKey, usages: &[rcgen::KeyUsagePurpose]) -> Certificate {
-    let pair = rcgen::KeyPair::try_from(key.pkcs8().as_slice()).expect("rcgen reads the key");
+    let pair =
+        rcgen::KeyPair::try_from(key.pkcs8().expect("in memory").as_slice()).expect("rcgen reads the key");
     let mut params = rcgen::CertificateParams::default();
     params.key_usages = usages.to_vec();
     params.not_before = rcgen::date_time_ymd(2026, 1, 1);
@@ -122,9 +124,9 @@ fn damaged_files_are_refused() {
         .map(|name| token.generate(KeyKind::P256, CertificateUsage::Signing, name).expect("generates").id);
     let [one, two] = ids.map(|id| token.key_path(&id));
     let (first, second) = (fs::read(&one).expect("reads"), fs::read(&two).expect("reads"));
-    assert!(
-        !first.windows(16).any(|window| token.keys()[0].key.pkcs8().windows(16).any(|plain| plain == window))
-    );
+    assert!(!first.windows(16).any(|window| {
+        token.keys()[0].key.pkcs8().expect("in memory").windows(16).any(|plain| plain == window)
+    }));
     for content in [&second[..], &first[..first.len() - 1], &[], &[0; 200]] {
         fs::write(&one, content).expect("writes");
         assert!(

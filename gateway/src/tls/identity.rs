@@ -38,13 +38,22 @@ impl Identity {
     /// An identity of a chain in DER, leaf first, and a PKCS#8 key. All keys that sign messages can be
     /// used for TLS, and Ed25519 keys.
     pub fn new(chain: Vec<Bytes>, pkcs8: &[u8]) -> Result<Self, IdentityError> {
-        let key: Arc<dyn SigningKey> = match PrivateKey::from_pkcs8(pkcs8) {
-            Ok(key) => Arc::new(TlsKey(Arc::new(key))),
-            Err(_) => {
-                let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8.to_vec()));
-                rustls::crypto::ring::sign::any_supported_type(&key).map_err(IdentityError::Key)?
-            }
-        };
+        if let Ok(key) = PrivateKey::from_pkcs8(pkcs8) {
+            return Self::of_key(chain, Arc::new(key));
+        }
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8.to_vec()));
+        Self::of(chain, rustls::crypto::ring::sign::any_supported_type(&key).map_err(IdentityError::Key)?)
+    }
+
+    /// An identity of a chain in DER, leaf first, and a key that may be on a device.
+    ///
+    /// # Errors
+    /// A key that does not belong to the certificate.
+    pub fn of_key(chain: Vec<Bytes>, key: Arc<PrivateKey>) -> Result<Self, IdentityError> {
+        Self::of(chain, Arc::new(TlsKey(key)))
+    }
+
+    fn of(chain: Vec<Bytes>, key: Arc<dyn SigningKey>) -> Result<Self, IdentityError> {
         let certificates = chain.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
         let key = CertifiedKey::new(certificates, key);
         match key.keys_match() {

@@ -103,7 +103,7 @@ pub(crate) struct Raw(hyper::client::conn::http1::SendRequest<Outgoing>);
 
 pub(crate) async fn connect(federation: &Federation) -> Raw {
     let (key, certificate) = &federation.consumer.authentication;
-    let identity = Identity::new(vec![certificate.der().clone()], &key.pkcs8()).unwrap();
+    let identity = Identity::new(vec![certificate.der().clone()], &key.pkcs8().unwrap()).unwrap();
     Raw::open(federation, &identity).await.unwrap()
 }
 

@@ -232,7 +232,9 @@ impl Node {
         self.own_ocsp.set_certificates(vec![certificate.clone()]);
         self.identity =
             Arc::new(IdentityCell::with_suites(Arc::clone(&self.snapshot), wishes.suites.clone()));
-        self.identity.store(&Identity::new(vec![certificate.der().clone()], &key.pkcs8()).unwrap()).unwrap();
+        self.identity
+            .store(&Identity::new(vec![certificate.der().clone()], &key.pkcs8().unwrap()).unwrap())
+            .unwrap();
         let mut settings = Settings {
             clients_http: Some(self.address(CLIENT_PORT)),
             clients_https: Some(self.address(CLIENT_TLS_PORT)),
@@ -267,7 +269,7 @@ impl Node {
     pub(crate) fn authenticate_with(&self, ca: &PilotCa, key: &PrivateKey, certificate: &Certificate) {
         keep_response(&self.responses, ca, certificate);
         self.own_ocsp.set_certificates(vec![certificate.clone()]);
-        let identity = Identity::new(vec![certificate.der().clone()], &key.pkcs8()).unwrap();
+        let identity = Identity::new(vec![certificate.der().clone()], &key.pkcs8().unwrap()).unwrap();
         self.identity.store(&identity).unwrap();
     }
 

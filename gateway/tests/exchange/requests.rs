@@ -225,7 +225,7 @@ async fn certificates_that_do_not_count_are_refused() {
     let stranger = SecurityServerId::new(member("1"), "stranger").unwrap();
     let (key, certificate) =
         issue(&federation.ca, &stranger, CertificateUsage::Authentication, KeyKind::P256);
-    let identity = Identity::new(vec![certificate.der().clone()], &key.pkcs8()).unwrap();
+    let identity = Identity::new(vec![certificate.der().clone()], &key.pkcs8().unwrap()).unwrap();
     let refused = match Raw::open(&federation, &identity).await {
         // TLS 1.3 tells the client of the refusal only with its first answer.
         Ok(mut peer) => {

@@ -108,7 +108,7 @@ pub(crate) async fn start_impostor() -> (Arc<Federation>, Arc<Impostor>, watch::
     let mut federation = Federation::start();
     federation.provider.gateway.take().unwrap().stop().await;
     let (key, certificate) = &federation.provider.authentication;
-    let identity = Identity::new(vec![certificate.der().clone()], &key.pkcs8()).unwrap();
+    let identity = Identity::new(vec![certificate.der().clone()], &key.pkcs8().unwrap()).unwrap();
     let config =
         rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use certs::key::{AlgorithmChoice, RsaScheme};
@@ -14,7 +14,8 @@ use protocol::id::{MemberId, SecurityServerId};
 use serde::de::DeserializeOwned;
 
 use super::{
-    Config, ConfigurationSettings, DataPlane, Listen, PinSource, Problems, clients, evidence, written,
+    Config, ConfigurationSettings, DataPlane, HardwareTokenConfig, Listen, PinSource, Problems, TokenSlot,
+    clients, evidence, written,
 };
 
 /// The checked value. `None`, or any value together with problems, means that the file is refused.
@@ -24,6 +25,7 @@ pub(super) fn check(text: &str, file: &Path, problems: &mut Problems) -> Option<
     // Each part is read by itself, so that one bad part does not hide the problems of the others.
     let server: Option<written::Server> = required(&mut table, "server", problems);
     let token: written::Token = part(&mut table, "token", problems);
+    let hardware = table.remove("hardware-token");
     let signing: written::Signing = part(&mut table, "signing", problems);
     let listen: written::Listen = part(&mut table, "listen", problems);
     let configuration: written::Configuration = part(&mut table, "configuration", problems);
@@ -37,14 +39,9 @@ pub(super) fn check(text: &str, file: &Path, problems: &mut Problems) -> Option<
 
     let folder = file.parent().unwrap_or(Path::new(""));
     let clients = clients.map(|value| clients::check(value, folder, problems));
-    let pin = match (token.pin_file, token.pin_variable) {
-        (Some(file), None) => Some(PinSource::File(folder.join(file))),
-        (None, Some(name)) if !name.is_empty() => Some(PinSource::Variable(name)),
-        _ => {
-            problems.add("[token]: give exactly one of pin-file and pin-variable");
-            None
-        }
-    };
+    let pin = pin_source("[token]", token.pin_file, token.pin_variable, folder, problems);
+    let hardware_tokens =
+        hardware.map(|value| check_hardware_tokens(value, folder, problems)).unwrap_or_default();
     let seconds = |key: &str, value: u64, range: RangeInclusive<u64>, problems: &mut Problems| {
         Duration::from_secs(within(key, value, range, problems))
     };
@@ -73,6 +70,7 @@ pub(super) fn check(text: &str, file: &Path, problems: &mut Problems) -> Option<
         state_folder: folder.join(server.state),
         anchor: folder.join(server.anchor),
         pin: pin?,
+        hardware_tokens,
         signing,
         listen,
         configuration,
@@ -153,6 +151,61 @@ fn sockets(listen: &written::Listen, problems: &mut Problems) -> Listen {
         }
     }
     sockets
+}
+
+fn pin_source(
+    part: &str,
+    file: Option<PathBuf>,
+    variable: Option<String>,
+    folder: &Path,
+    problems: &mut Problems,
+) -> Option<PinSource> {
+    match (file, variable) {
+        (Some(file), None) => Some(PinSource::File(folder.join(file))),
+        (None, Some(name)) if !name.is_empty() => Some(PinSource::Variable(name)),
+        _ => {
+            problems.add(format_args!("{part}: give exactly one of pin-file and pin-variable"));
+            None
+        }
+    }
+}
+
+fn check_hardware_tokens(
+    value: toml::Value,
+    folder: &Path,
+    problems: &mut Problems,
+) -> Vec<HardwareTokenConfig> {
+    let written: Result<Vec<written::HardwareToken>, _> = value.try_into();
+    let written = problems.take("[[hardware-token]]", written.map_err(|error| one_line(&error)));
+    if !cfg!(feature = "pkcs11") {
+        problems.add("[[hardware-token]]: this program was built without the feature pkcs11");
+    }
+    let mut tokens: Vec<HardwareTokenConfig> = Vec::new();
+    for token in written.unwrap_or_default() {
+        let part = format!("[[hardware-token]] {}", token.name);
+        let is_usable = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+        if token.name.is_empty() || !token.name.chars().all(is_usable) {
+            problems.add(format_args!("{part}: a name has letters, digits, - and _"));
+        }
+        if tokens.iter().any(|other| other.name == token.name) {
+            problems.add(format_args!("{part}: there are two of this name"));
+        }
+        let slot = match (token.slot, token.label, token.serial) {
+            (Some(number), None, None) => Some(TokenSlot::Number(number)),
+            (None, Some(label), None) => Some(TokenSlot::Label(label)),
+            (None, None, Some(serial)) => Some(TokenSlot::Serial(serial)),
+            _ => {
+                problems.add(format_args!("{part}: give exactly one of slot, label and serial"));
+                None
+            }
+        };
+        let pin = pin_source(&part, token.pin_file, token.pin_variable, folder, problems);
+        if let (Some(slot), Some(pin)) = (slot, pin) {
+            let library = folder.join(token.library);
+            tokens.push(HardwareTokenConfig { name: token.name, library, slot, pin });
+        }
+    }
+    tokens
 }
 
 fn check_signing(written: &written::Signing, problems: &mut Problems) -> AlgorithmChoice {

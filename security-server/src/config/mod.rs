@@ -52,6 +52,8 @@ pub struct Config {
     pub listen: Listen,
     /// Global configuration.
     pub configuration: ConfigurationSettings,
+    /// Devices with keys.
+    pub hardware_tokens: Vec<HardwareTokenConfig>,
     /// What signatures of messages are made with.
     pub signing: AlgorithmChoice,
     /// The data plane.
@@ -62,6 +64,30 @@ pub struct Config {
     pub archive: Option<ArchiveSettings>,
     /// Clients that the file declares; none: the state is left as it is.
     pub clients: Option<LocalConfiguration>,
+}
+
+/// A device with keys.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HardwareTokenConfig {
+    /// Its name; usable as the name of a folder.
+    pub name: String,
+    /// The PKCS#11 library.
+    pub library: PathBuf,
+    /// Which of the library's tokens.
+    pub slot: TokenSlot,
+    /// Where its PIN comes from.
+    pub pin: PinSource,
+}
+
+/// How a token is told from the others of a library.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum TokenSlot {
+    /// The number of its slot.
+    Number(u64),
+    /// Its label.
+    Label(String),
+    /// Its serial number.
+    Serial(String),
 }
 
 /// Where the node listens.
@@ -227,6 +253,11 @@ impl Config {
     /// The folder of the token's keys and certificates.
     pub fn token_folder(&self) -> PathBuf {
         self.state_folder.join("token")
+    }
+
+    /// The folder with the list of keys and the certificates of a hardware token.
+    pub fn hardware_token_folder(&self, name: &str) -> PathBuf {
+        self.state_folder.join("hardware-tokens").join(name)
     }
 
     /// The folder of the local copy of the global configuration.

@@ -306,6 +306,26 @@ fn algorithms_are_the_operators_choice() {
 }
 
 #[test]
+#[cfg(feature = "pkcs11")]
+fn hardware_tokens() {
+    let token = |more: &str| format!("{LEAST}\n[[hardware-token]]\nlibrary = \"/lib/p11.so\"\n{more}");
+    let config = parse(&token("name = \"a\"\nslot = 3\npin-variable = \"PIN\"")).unwrap();
+    let found = &config.hardware_tokens[0];
+    assert_eq!((&*found.name, &found.slot), ("a", &TokenSlot::Number(3)));
+    assert_eq!(found.pin, PinSource::Variable("PIN".to_owned()));
+    assert!(config.hardware_token_folder("a").ends_with("hardware-tokens/a"));
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        let problems = parse(text).unwrap_err();
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{problems:#?}");
+    }
+    check(&token("name = \"a\"\nslot = 3"), "[[hardware-token]] a: give exactly one of pin-file and");
+    check(&token("name = \"a\"\npin-variable = \"PIN\""), "exactly one of slot, label and serial");
+    check(&token("name = \"../a\"\nslot = 1\npin-variable = \"P\""), "letters, digits, - and _");
+    check(&token("name = \"a\"\nslot = 3\npin = \"1234\""), "unknown field");
+}
+
+#[test]
 fn all_problems_are_told_at_once() {
     let text = r#"
 rubbish = 1

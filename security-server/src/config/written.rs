@@ -39,6 +39,29 @@ pub struct Token {
     pub pin_variable: Option<String>,
 }
 
+/// `[[hardware-token]]`: a device with keys, reached through a PKCS#11 library. Exactly one of `slot`, `label`
+/// and `serial`, and exactly one of the PINs. Whoever can change the library that is loaded runs code in
+/// the node.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct HardwareToken {
+    /// A name for people; letters, digits, `-` and `_`. The list of its keys and certificates lies in a
+    /// folder of this name below the state folder.
+    pub name: String,
+    /// The library that the maker of the device delivers.
+    pub library: PathBuf,
+    /// Number of its slot.
+    pub slot: Option<u64>,
+    /// Label of the token.
+    pub label: Option<String>,
+    /// Serial number of the token.
+    pub serial: Option<String>,
+    /// A file whose first line is the user PIN. Only its owner may have access: `chmod 600`.
+    pub pin_file: Option<PathBuf>,
+    /// Name of an environment variable that holds the user PIN, which is then on no disk.
+    pub pin_variable: Option<String>,
+}
+
 /// `[signing]`: what signatures of messages are made with. Peers verify all of it; a change takes effect at
 /// the next start.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -50,6 +50,11 @@ pub enum StartError {
     /// The PIN does not open the token.
     #[error("the PIN does not open the key token in {0}. Correct the PIN that [token] points at")]
     WrongPin(PathBuf),
+    /// The PIN does not open a device.
+    #[error(
+        "the PIN does not open the hardware token {0}. Correct the PIN that [[hardware-token]] points at; do not try often, devices lock themselves"
+    )]
+    HardwarePin(String),
     /// The token is damaged.
     #[error("the key token in {folder} cannot be opened: {reason}. Restore it from a back-up")]
     Token {

@@ -6,6 +6,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use certs::certificate::Certificate;
@@ -53,7 +54,7 @@ pub fn load(folder: &Path) -> Result<Option<Identity>, String> {
     let certificate = Certificate::from_pem(&certificate).map_err(|error| error.to_string())?;
     let key = PrivateKey::from_pem(&key).map_err(|error| error.to_string())?;
     let chain: Vec<Bytes> = vec![certificate.der().clone()];
-    Identity::new(chain, &key.pkcs8()).map(Some).map_err(|error| error.to_string())
+    Identity::of_key(chain, Arc::new(key)).map(Some).map_err(|error| error.to_string())
 }
 
 /// A crash in between leaves a key without certificate, and the next start makes both anew.
@@ -62,7 +63,8 @@ fn create(folder: &Path, host: &str, now: UtcTime) -> io::Result<()> {
     let serial = uuid::Uuid::new_v4().into_bytes();
     let certificate = server_certificate(&key, host, serial, now).map_err(io::Error::other)?;
     files::create_folder(folder)?;
-    files::write(&folder.join(KEY_FILE), key.to_pem().as_bytes())?;
+    let pem = key.to_pem().ok_or_else(|| io::Error::other("the key cannot be written"))?;
+    files::write(&folder.join(KEY_FILE), pem.as_bytes())?;
     files::write(&folder.join(CERTIFICATE_FILE), certificate.to_pem().as_bytes())
 }
 

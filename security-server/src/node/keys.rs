@@ -9,7 +9,7 @@ use std::time::Duration;
 use certs::certificate::{Certificate, CertificateUsage};
 use certs::key::{AlgorithmChoice, PrivateKey};
 use certs::profile::member_of;
-use certs::token::{CertificateStatus, SoftwareToken};
+use certs::token::{CertificateStatus, Token, TokenKey};
 use certs::trust::TrustStore;
 use gateway::Clock;
 use gateway::ocsp::OwnResponses;
@@ -25,6 +25,8 @@ use crate::signer::{BatchSigner, SigningKey};
 
 /// Validity and OCSP responses end without an event, so they are looked at this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// Devices come and go without an event, too.
+const LOOK_AT_DEVICES: Duration = Duration::from_secs(2);
 
 /// An active and registered certificate on the token, with its key.
 #[derive(Clone)]
@@ -36,7 +38,7 @@ struct OwnCertificate {
 /// Keeps the users of keys supplied.
 pub(crate) struct KeyKeeper {
     pub(crate) server: SecurityServerId,
-    pub(crate) token: Arc<SoftwareToken>,
+    pub(crate) tokens: Vec<Arc<dyn Token>>,
     pub(crate) snapshot: Arc<SnapshotCell>,
     pub(crate) ocsp: Arc<OwnResponses>,
     pub(crate) identity: Arc<IdentityCell>,
@@ -54,6 +56,14 @@ pub(crate) struct InUse {
     signing: Vec<Certificate>,
     members: Vec<MemberId>,
     authentication: Vec<Certificate>,
+    lost: Vec<String>,
+}
+
+/// A key on a token, and whether that is active.
+struct Held {
+    token: Arc<dyn Token>,
+    is_active: bool,
+    key: TokenKey,
 }
 
 impl KeyKeeper {
@@ -62,8 +72,9 @@ impl KeyKeeper {
         let Some(snapshot) = self.snapshot.load() else { return };
         let now = self.clock.now();
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
-        let authentication = self.authentication(&snapshot);
-        let signing = self.signing(snapshot.trust());
+        let keys = self.keys(&mut in_use.lost);
+        let authentication = self.authentication(&keys, &snapshot);
+        let (signing, silent) = self.signing(&keys, snapshot.trust());
         let wanted: Vec<Certificate> = authentication
             .iter()
             .map(|own| &own.certificate)
@@ -89,11 +100,34 @@ impl KeyKeeper {
             }
         }
         self.identify(&authentication, &snapshot, now, &mut in_use.authentication);
-        self.tell(&snapshot, &in_use, now);
+        self.tell(&snapshot, &in_use, &silent, now);
+    }
+
+    /// All keys; first those that can sign now, since their order is that of preference.
+    fn keys(&self, lost: &mut Vec<String>) -> Vec<Held> {
+        let mut keys = Vec::new();
+        for token in &self.tokens {
+            let (name, is_active) = (token.name(), token.is_active());
+            match (is_active, lost.iter().position(|lost| *lost == name)) {
+                (false, None) => {
+                    tracing::warn!(token = name, "the token is not active, its keys cannot sign");
+                    lost.push(name);
+                }
+                (true, Some(place)) => {
+                    tracing::info!(token = name, "the token is active again");
+                    lost.remove(place);
+                }
+                (true, None) | (false, Some(_)) => {}
+            }
+            let held = |key| Held { token: Arc::clone(token), is_active, key };
+            keys.extend(token.keys().into_iter().map(held));
+        }
+        keys.sort_by_key(|held| !held.is_active);
+        keys
     }
 
     /// Tells whether the node takes part in exchanges now.
-    fn tell(&self, snapshot: &Snapshot, in_use: &InUse, now: UtcTime) {
+    fn tell(&self, snapshot: &Snapshot, in_use: &InUse, silent: &[MemberId], now: UtcTime) {
         let reason = if !snapshot.configuration().is_current(now) {
             Some("the global configuration has expired".to_owned())
         } else if in_use.authentication.is_empty() {
@@ -103,10 +137,16 @@ impl KeyKeeper {
         } else if in_use.members.is_empty() {
             Some("there is no signing certificate on the token".to_owned())
         } else {
-            let faults: Vec<_> =
-                in_use.members.iter().filter_map(|member| self.signer.can_sign(member).err()).collect();
-            let none = faults.len() == in_use.members.len();
-            faults.into_iter().next().filter(|_| none).map(|fault| fault.text)
+            let reason = |member: &MemberId| match self.signer.can_sign(member) {
+                Ok(()) if silent.contains(member) => {
+                    Some(format!("no token with a key of {member} is active"))
+                }
+                Ok(()) => None,
+                Err(fault) => Some(fault.text),
+            };
+            let reasons: Vec<_> = in_use.members.iter().filter_map(reason).collect();
+            let none = reasons.len() == in_use.members.len();
+            reasons.into_iter().next().filter(|_| none)
         };
         let readiness = reason.map_or(Readiness::Ready, Readiness::NotReady);
         self.readiness.send_if_modified(|current| {
@@ -124,10 +164,12 @@ impl KeyKeeper {
 
     /// Active authentication certificates that are registered for this server. What the global
     /// configuration says about the others is noted on the token.
-    fn authentication(&self, snapshot: &Snapshot) -> Vec<OwnCertificate> {
+    fn authentication(&self, keys: &[Held], snapshot: &Snapshot) -> Vec<OwnCertificate> {
         let mut usable = Vec::new();
-        for key in self.token.keys().into_iter().filter(|key| key.usage == CertificateUsage::Authentication) {
-            for held in key.certificates {
+        for Held { token, key, .. } in
+            keys.iter().filter(|held| held.key.usage == CertificateUsage::Authentication)
+        {
+            for held in key.certificates.iter().cloned() {
                 let server = snapshot.server_of(held.certificate.hashes());
                 let is_registered = server.is_some_and(|server| server.id == self.server);
                 let status = match held.status {
@@ -144,7 +186,7 @@ impl KeyKeeper {
                 if status != held.status {
                     let certificate = held.certificate.subject_name();
                     tracing::info!(%certificate, status = status.name(), "authentication certificate");
-                    if let Err(error) = self.token.set_status(&held.certificate, status) {
+                    if let Err(error) = token.set_status(&held.certificate, status) {
                         tracing::warn!(%error, "the status of a certificate could not be stored");
                     }
                 }
@@ -157,20 +199,29 @@ impl KeyKeeper {
     }
 
     /// Active, registered signing certificates with the members they name.
-    fn signing(&self, trust: &TrustStore) -> Vec<SigningKey> {
-        let mut usable = Vec::new();
-        for key in self.token.keys().into_iter().filter(|key| key.usage == CertificateUsage::Signing) {
-            for held in key.certificates {
+    /// Then the members of whom no token is active.
+    fn signing(&self, keys: &[Held], trust: &TrustStore) -> (Vec<SigningKey>, Vec<MemberId>) {
+        let (mut usable, mut silent) = (Vec::<SigningKey>::new(), Vec::new());
+        for Held { is_active, key, .. } in
+            keys.iter().filter(|held| held.key.usage == CertificateUsage::Signing)
+        {
+            for held in key.certificates.iter().cloned() {
                 if !held.active || held.status != CertificateStatus::Registered {
                     continue;
                 }
                 match member(&held.certificate, trust, &self.server) {
-                    Ok(member) => usable.push(SigningKey {
-                        algorithm: self.algorithms.algorithm(key.key.kind()),
-                        key: Arc::clone(&key.key),
-                        certificate: held.certificate,
-                        member,
-                    }),
+                    Ok(member) => {
+                        // Those of active tokens come first.
+                        if !is_active && !usable.iter().any(|other| other.member == member) {
+                            silent.push(member.clone());
+                        }
+                        usable.push(SigningKey {
+                            algorithm: self.algorithms.algorithm(key.key.kind()),
+                            key: Arc::clone(&key.key),
+                            certificate: held.certificate,
+                            member,
+                        });
+                    }
                     Err(reason) => {
                         let certificate = held.certificate.subject_name();
                         tracing::warn!(%certificate, %reason, "a signing certificate cannot be used");
@@ -178,7 +229,7 @@ impl KeyKeeper {
                 }
             }
         }
-        usable
+        (usable, silent)
     }
 
     /// Uses the first authentication certificate that peers would accept now, or none.
@@ -201,7 +252,7 @@ impl KeyKeeper {
             Some((_, chain)) if same(&chain, in_use) => {}
             Some((own, chain)) => {
                 let der = chain.iter().map(|certificate| certificate.der().clone()).collect();
-                let identity = Identity::new(der, &own.key.pkcs8());
+                let identity = Identity::of_key(der, Arc::clone(&own.key));
                 match identity.and_then(|identity| self.identity.store(&identity)) {
                     Ok(()) => {
                         let certificate = own.certificate.subject_name();
@@ -225,12 +276,18 @@ impl KeyKeeper {
     pub(crate) async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut configuration = self.snapshot.subscribe();
         let mut responses = self.ocsp.subscribe();
+        let has_devices = self.tokens.len() > 1;
+        let pause = if has_devices { LOOK_AT_DEVICES } else { LOOK_AGAIN };
         loop {
-            self.refresh();
+            // A device may let one wait.
+            let keeper = Arc::clone(&self);
+            if let Err(error) = tokio::task::spawn_blocking(move || keeper.refresh()).await {
+                tracing::error!(%error, "the keys could not be looked at");
+            }
             tokio::select! {
                 changed = configuration.changed() => if changed.is_err() { return },
                 changed = responses.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = tokio::time::sleep(pause) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
         }
@@ -290,7 +347,7 @@ mod tests {
         let (tell, readiness) = watch::channel(Readiness::NotReady("starting".into()));
         let keeper = KeyKeeper {
             server: server(),
-            token: Arc::clone(&kit.token),
+            tokens: vec![Arc::clone(&kit.token) as Arc<dyn Token>],
             identity: Arc::new(IdentityCell::new(Arc::clone(&snapshot))),
             signer: Arc::new(BatchSigner::new(Arc::clone(&snapshot), ocsp.clone(), clock)),
             snapshot,

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use certs::token::Token;
 use gateway::configuration::ConfigurationClient;
 use gateway::http::Fetcher;
 use gateway::ocsp::{OwnResponses, OwnSettings, PeerResponses, PeerSettings, Relay};
@@ -31,7 +32,7 @@ pub use error::StartError;
 pub use internal_tls::{CERTIFICATE_FILE, load as load_internal};
 pub(crate) use keys::member;
 pub use open::open_state_as_it_is;
-pub(crate) use open::{configuration_client, is_locked, open_token, read_anchor};
+pub(crate) use open::{configuration_client, is_locked, open_hardware_tokens, open_token, read_anchor};
 pub(crate) use ports::sockets;
 
 use crate::config::Config;
@@ -179,9 +180,13 @@ impl Node {
         let anchor = read_anchor(&config)?;
         let state = open_state(&config)?;
         // Deriving the key from the PIN takes longer than all the rest, so it is done beside it.
-        let token = tokio::task::spawn_blocking({
+        let tokens = tokio::task::spawn_blocking({
             let config = config.clone();
-            move || open_token(&config)
+            move || {
+                let mut tokens: Vec<Arc<dyn Token>> = vec![Arc::new(open_token(&config)?)];
+                tokens.extend(open_hardware_tokens(&config)?);
+                Ok(tokens)
+            }
         });
         let host = config.listen.https.map_or_else(|| "localhost".to_owned(), |https| https.ip().to_string());
         let internal = internal_tls::load_or_create(&config.internal_tls_folder(), &host, clock.now())?;
@@ -207,7 +212,7 @@ impl Node {
         );
         let log = Arc::new(open_log(&config, clock, Arc::new(timestamper))?);
         let archiving = archiving::Archiving::open(&config, clock)?;
-        let token = token.await.unwrap_or_else(|error| Err(StartError::Gateway(error.to_string())))?;
+        let tokens = tokens.await.unwrap_or_else(|error| Err(StartError::Gateway(error.to_string())))?;
         if !is_current {
             download(&config, &mut configuration, &snapshot).await?;
         }
@@ -222,7 +227,7 @@ impl Node {
         ));
         let keeper = Arc::new(KeyKeeper {
             server: config.server.clone(),
-            token: Arc::new(token),
+            tokens,
             snapshot: Arc::clone(&snapshot),
             ocsp: Arc::clone(&own_ocsp),
             identity: Arc::clone(&identity),

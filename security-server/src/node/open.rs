@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use certs::token::{SoftwareToken, TokenError};
+use certs::token::{SoftwareToken, Token, TokenError};
 use gateway::Clock;
 use gateway::configuration::{self, ConfigurationClient};
 use gateway::http::Fetcher;
@@ -77,11 +77,55 @@ pub(crate) fn is_locked(state_folder: &Path) -> bool {
 pub(crate) fn open_token(config: &Config) -> Result<SoftwareToken, StartError> {
     let pin = config.pin.read()?;
     let folder = config.token_folder();
+    if !config.hardware_tokens.is_empty() && !SoftwareToken::exists(&folder) {
+        // All keys may lie on devices.
+        return SoftwareToken::create(&folder, &pin)
+            .map_err(|error| StartError::Token { folder, reason: error.to_string() });
+    }
     SoftwareToken::open(&folder, &pin).map_err(|error| match error {
         TokenError::WrongPin => StartError::WrongPin(folder),
         TokenError::NotInitialized => StartError::NoToken(folder),
         error => StartError::Token { folder, reason: error.to_string() },
     })
+}
+
+/// The hardware tokens. A device that is not there is no reason not to start: it is looked for.
+#[cfg(feature = "pkcs11")]
+pub(crate) fn open_hardware_tokens(config: &Config) -> Result<Vec<Arc<dyn Token>>, StartError> {
+    use certs::token::{HardwareToken, HardwareTokenSettings, SlotChoice};
+
+    use crate::config::TokenSlot;
+
+    let mut tokens: Vec<Arc<dyn Token>> = Vec::new();
+    for wanted in &config.hardware_tokens {
+        let folder = config.hardware_token_folder(&wanted.name);
+        let settings = HardwareTokenSettings {
+            name: wanted.name.clone(),
+            library: wanted.library.clone(),
+            slot: match &wanted.slot {
+                TokenSlot::Number(number) => SlotChoice::Number(*number),
+                TokenSlot::Label(label) => SlotChoice::Label(label.clone()),
+                TokenSlot::Serial(serial) => SlotChoice::Serial(serial.clone()),
+            },
+            pin: wanted.pin.read()?,
+        };
+        let refused =
+            |error: TokenError| StartError::Token { folder: folder.clone(), reason: error.to_string() };
+        let token = HardwareToken::open(&folder, settings).map_err(refused)?;
+        match token.log_in() {
+            Ok(()) => {}
+            Err(TokenError::WrongPin) => return Err(StartError::HardwarePin(wanted.name.clone())),
+            Err(error) => tracing::warn!(%error, "a hardware token cannot be used now"),
+        }
+        tokens.push(Arc::new(token));
+    }
+    Ok(tokens)
+}
+
+/// None: a file that names one was refused.
+#[cfg(not(feature = "pkcs11"))]
+pub(crate) fn open_hardware_tokens(_: &Config) -> Result<Vec<Arc<dyn Token>>, StartError> {
+    Ok(Vec::new())
 }
 
 /// A client of the registry. Its rounds have times of their own (§3.3 of the global configuration).

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use certs::key::{KeyKind, PrivateKey, SignatureForm};
+use certs::key::{KeyError, KeyKind, PrivateKey, SignatureForm};
 use gateway::Clock;
 use gateway::ports::Signed;
 use protocol::digest::{Digest, DigestAlgorithm};
@@ -46,7 +46,8 @@ impl Worker {
         clock: Clock,
     ) -> std::io::Result<Self> {
         let hand = Hand { key, algorithm, clock };
-        if hand.key.kind() == KeyKind::P256 {
+        // A device lets one wait.
+        if hand.key.kind() == KeyKind::P256 && !hand.key.is_on_device() {
             return Ok(Self::Here { hand, gather: Gather::new() });
         }
         let (jobs, waiting) = channel();
@@ -134,6 +135,10 @@ fn signed(hand: &Hand, jobs: Vec<Job>) -> Result<Vec<Signed>, Fault> {
         let unsigned = prepare(&evidence, reference, hand.algorithm, hand.clock.now());
         match hand.key.sign(hand.algorithm, unsigned.octets(), SignatureForm::Raw) {
             Ok(value) => Ok(unsigned.finish(&value)),
+            Err(KeyError::Device(reason)) => {
+                tracing::error!(%reason, "a key on a device does not sign");
+                Err(failed("the device with the signing key does not answer"))
+            }
             Err(error) => Err(failed(&error.to_string())),
         }
     };

@@ -119,7 +119,7 @@ fn certificate_request(data: &[u8]) {
 fn private_key(data: &[u8]) {
     let from_text = std::str::from_utf8(data).ok().and_then(|text| PrivateKey::from_pem(text).ok());
     let Some(key) = from_text.or_else(|| PrivateKey::from_pkcs8(data).ok()) else { return };
-    let again = PrivateKey::from_pem(&key.to_pem()).ok().expect("we read what we wrote");
+    let again = PrivateKey::from_pem(&key.to_pem().expect("a key in memory")).ok().expect("we read what we wrote");
     assert_eq!(again.public_key(), key.public_key());
     if matches!(key.kind(), KeyKind::P256) {
         let _ = key.sign(key.default_algorithm(), b"octets", certs::key::SignatureForm::Der);

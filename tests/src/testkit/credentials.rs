@@ -121,7 +121,7 @@ pub fn write_token(folder: &Path, keys: &[&TestKey], at: UtcTime) -> &'static st
     let token = SoftwareToken::create(folder, PIN).expect("a token");
     for TestKey { key, certificate } in keys {
         let usage = certificate.usage().expect("one usage");
-        let copy = PrivateKey::from_pkcs8(&key.pkcs8()).expect("the same key");
+        let copy = PrivateKey::from_pkcs8(&key.pkcs8().expect("a key in memory")).expect("the same key");
         token.import(copy, usage, "test").expect("takes the key");
         token.import_certificate(certificate, at).expect("takes the certificate");
         token.set_status(certificate, CertificateStatus::Registered).expect("sets the status");

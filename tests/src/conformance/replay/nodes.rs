@@ -220,7 +220,7 @@ impl Provider {
         let end = if ec { ".ec.cert.pem" } else { "5E5.cert.pem" };
         let (key, certificate) = recorded.identity("ss1.AUTHENTICATION", end)?;
         let (_, expected) = recorded.identity("ss0.AUTHENTICATION", ".cert.pem")?;
-        let identity = Identity::new(vec![certificate.der().clone()], &key.pkcs8());
+        let identity = Identity::of_key(vec![certificate.der().clone()], key);
         let identity = identity.map_err(|error| error.to_string())?;
         let address: SocketAddr = format!("{}:{PEER_PORT}", self.node.ip).parse().map_err(|_| "address")?;
         let stream = tls::connect(address, &identity, &expected).await?;
@@ -303,7 +303,7 @@ impl Node {
         let identity = IdentityCell::new(Arc::clone(&snapshot));
         let chain: Vec<Bytes> = vec![Certificate::der(&authentication).clone()];
         let authentication =
-            Identity::new(chain, &authentication_key.pkcs8()).map_err(|error| error.to_string())?;
+            Identity::of_key(chain, authentication_key).map_err(|error| error.to_string())?;
         identity.store(&authentication).map_err(|error| error.to_string())?;
         let address = |port: u16| -> Result<SocketAddr, String> {
             format!("{ip}:{port}").parse().map_err(|_| "address".to_owned())

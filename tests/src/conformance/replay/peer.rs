@@ -32,7 +32,7 @@ impl RecordedPeer {
     pub(super) fn start(recorded: &Recorded, at: UtcTime, ip: &str) -> Result<Arc<Self>, String> {
         let text = |error: std::io::Error| error.to_string();
         let (key, certificate) = recorded.identity("ss0.AUTHENTICATION", ".cert.pem")?;
-        let identity = Identity::new(vec![Certificate::der(&certificate).clone()], &key.pkcs8());
+        let identity = Identity::of_key(vec![Certificate::der(&certificate).clone()], key);
         let identity = identity.map_err(|error| error.to_string())?;
         let clock = Clock::set_to(at);
         let snapshot = Arc::new(SnapshotCell::new());
