@@ -6,7 +6,7 @@ use std::sync::Arc;
 use certs::evidence::VerifiedSignatures;
 
 use crate::clock::Clock;
-use crate::node::Node;
+use crate::node::{Node, PortConnections};
 use crate::ocsp::{OwnResponses, PeerResponses};
 use crate::ports::{MessageLog, NodeDirectory, Signer};
 use crate::replays::Replays;
@@ -75,6 +75,7 @@ impl Gateway {
         } = parts;
         let node = Arc::new(Node {
             signatures: VerifiedSignatures::new(settings.remembered_signatures),
+            connections: PortConnections::new(&settings),
             settings,
             clock,
             snapshot,

@@ -10,6 +10,7 @@ use protocol::fault::{Fault, code};
 use protocol::time::UtcTime;
 
 use crate::clock::Clock;
+use crate::http::Connections;
 use crate::ocsp::{OwnResponses, PeerResponses};
 use crate::peer::Peer;
 use crate::pool::Pool;
@@ -40,7 +41,24 @@ pub(crate) struct Node {
     pub(crate) signatures: VerifiedSignatures,
     pub(crate) replays: Arc<Replays>,
     pub(crate) health: Health,
+    pub(crate) connections: PortConnections,
     pub(crate) stats: Stats,
+}
+
+/// Open connections of the ports, whichever worker has them.
+pub(crate) struct PortConnections {
+    pub(crate) messages: Arc<Connections>,
+    pub(crate) clients: Arc<Connections>,
+    pub(crate) health: Arc<Connections>,
+}
+
+impl PortConnections {
+    /// None yet. Information systems may all come through one address, that of a proxy.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let of_clients = || Connections::new(settings.limits(settings.connections));
+        let messages = Connections::new(settings.limits(settings.connections_per_peer));
+        Self { messages, clients: of_clients(), health: of_clients() }
+    }
 }
 
 /// A connection to another security server, and the identity we showed on it.

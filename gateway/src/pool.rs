@@ -108,6 +108,11 @@ impl<T> Pool<T> {
         None
     }
 
+    /// Closes the idle connections to `key`.
+    pub(crate) fn forget(&self, key: &str) {
+        drop(self.lock().remove(key));
+    }
+
     /// Keeps a connection whose last response was read to its end.
     pub(crate) fn give_back(&self, key: &Arc<str>, connection: Connection<T>) {
         if connection.sender.is_closed() {

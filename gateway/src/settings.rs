@@ -7,6 +7,8 @@ use std::time::Duration;
 use protocol::id::SecurityServerId;
 use protocol::transport::ProxyVersion;
 
+use crate::http::Limits;
+
 /// Addresses, limits and times of a gateway. [`Settings::default`] has the values that the
 /// specification gives; an operator changes what he must.
 #[derive(Clone, Debug)]
@@ -41,6 +43,12 @@ pub struct Settings {
     /// Longest wait for the provider's server to begin its answer; none: as long as the service takes,
     /// whose own time-out is the provider's matter.
     pub response_timeout: Option<Duration>,
+    /// Open connections that each port takes at most.
+    pub connections: usize,
+    /// Open connections that the port of messages takes from one address.
+    pub connections_per_peer: usize,
+    /// Time for the head of a request, and longest time that a connection may be idle.
+    pub head_timeout: Duration,
     /// How long running exchanges may take to finish when the gateway stops.
     pub stop_timeout: Duration,
     /// How many verified signature documents are remembered, so that the other messages of a batch
@@ -49,6 +57,19 @@ pub struct Settings {
     /// Security servers from which a signed message may come any number of times. Whoever controls one
     /// of them can have its clients' calls carried out again.
     pub replays_accepted_from: Vec<SecurityServerId>,
+}
+
+impl Settings {
+    /// The bounds of a port with this many connections from one address.
+    pub(crate) fn limits(&self, per_address: usize) -> Limits {
+        Limits {
+            connections: self.connections,
+            per_address,
+            head: self.head_timeout,
+            stall: self.peer_timeout,
+            ..Limits::default()
+        }
+    }
 }
 
 impl Default for Settings {
@@ -69,6 +90,9 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(30),
             peer_timeout: Duration::from_secs(60),
             response_timeout: None,
+            connections: 8192,
+            connections_per_peer: 1024,
+            head_timeout: Duration::from_secs(30),
             stop_timeout: Duration::from_secs(30),
             remembered_signatures: 10_000,
             replays_accepted_from: Vec::new(),

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::exchange::clients::{ClientService, HealthService};
 use crate::exchange::provider::PeerService;
-use crate::http::{bind, serve};
+use crate::http::{bind, serve_within};
 use crate::node::{Node, Worker};
 use crate::tls;
 
@@ -112,22 +112,47 @@ impl Sockets {
             let of_worker = Arc::clone(&worker);
             let peers =
                 move |connection| Some(Arc::new(PeerService::new(Arc::clone(&of_worker), &connection)));
-            tokio::spawn(serve(messages, Some(acceptor), peers, running.clone()));
+            let open = &node.connections;
+            tokio::spawn(serve_within(
+                messages,
+                Arc::clone(&open.messages),
+                Some(acceptor),
+                peers,
+                running.clone(),
+            ));
             let of_worker = Arc::clone(&worker);
             let clients =
                 move |connection| Some(Arc::new(ClientService::new(Arc::clone(&of_worker), connection)));
             if let Some(listener) = clients_http {
-                tokio::spawn(serve(listener, None::<Tls>, clients.clone(), running.clone()));
+                tokio::spawn(serve_within(
+                    listener,
+                    Arc::clone(&open.clients),
+                    None::<Tls>,
+                    clients.clone(),
+                    running.clone(),
+                ));
             }
             if let (Some(listener), Some(identity)) = (clients_https, &node.internal) {
                 let config = Arc::new(tls::information_system_acceptor(identity));
                 let acceptor = move || Some(Arc::clone(&config));
-                tokio::spawn(serve(listener, Some(acceptor), clients.clone(), running.clone()));
+                tokio::spawn(serve_within(
+                    listener,
+                    Arc::clone(&open.clients),
+                    Some(acceptor),
+                    clients.clone(),
+                    running.clone(),
+                ));
             }
             if let Some(listener) = health {
-                let node = Arc::clone(node);
-                let service = move |_| Some(Arc::new(HealthService(Arc::clone(&node))));
-                tokio::spawn(serve(listener, None::<Tls>, service, running.clone()));
+                let of_health = Arc::clone(node);
+                let service = move |_| Some(Arc::new(HealthService(Arc::clone(&of_health))));
+                tokio::spawn(serve_within(
+                    listener,
+                    Arc::clone(&open.health),
+                    None::<Tls>,
+                    service,
+                    running.clone(),
+                ));
             }
             drop(running);
             let mut stop = stop;

@@ -13,6 +13,7 @@ use protocol::transport::{Decoder, Direction, Event, Limits, PartHeaders};
 use tokio::time::timeout;
 
 use super::framing::Attachment;
+use super::pace::Pace;
 use super::refusal::{Refusal, chain};
 use super::related::Related;
 use super::spool::{Keep, Spool};
@@ -38,6 +39,8 @@ pub(super) struct Inlet {
     direction: Direction,
     decoder: Decoder,
     silence: Duration,
+    /// Of a request. An answer may come as slowly as its service makes it.
+    pace: Option<Pace>,
     ended: bool,
     /// The content type that the information system gave a SOAP message.
     original: Option<String>,
@@ -79,8 +82,9 @@ impl Inlet {
                 return Err(fault);
             }
         };
+        let pace = (direction == Direction::Request).then(|| Pace::new(silence));
         let (body, related) = (Some(body), Related::Plain);
-        Ok(Self { body, direction, decoder, silence, ended: false, original, related })
+        Ok(Self { body, direction, decoder, silence, pace, ended: false, original, related })
     }
 
     /// The next thing in the message; none behind its end, when the HTTP body was read to its end.
@@ -90,13 +94,19 @@ impl Inlet {
                 return Ok(Some(event));
             }
             let Some(body) = self.body.as_mut().filter(|_| !self.ended) else { return Ok(None) };
-            let frame = timeout(self.silence, body.frame()).await.map_err(|_| {
-                Fault::new(code::IO_ERROR, "the other security server was silent for too long")
-                    .within(code::SERVICE_FAILED)
-            })?;
+            let wait = self.pace.as_ref().map_or(self.silence, Pace::wait);
+            let Ok(frame) = timeout(wait, body.frame()).await else {
+                // Nothing more is waited for: the connection closes behind the answer.
+                self.body = None;
+                let text = "the other security server was too slow in the middle of its message";
+                return Err(Fault::new(code::IO_ERROR, text).within(code::SERVICE_FAILED).into());
+            };
             match frame {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
+                        if let Some(pace) = &mut self.pace {
+                            pace.came(data.len());
+                        }
                         self.decoder.push(data);
                     }
                 }

@@ -205,8 +205,20 @@ impl Destination {
                     }
                     reached = other;
                 }
-                Err(error) => return Err(broken(&chain(&error))),
+                Err(error) => {
+                    self.lost(&reached.address);
+                    return Err(broken(&chain(&error)));
+                }
             }
+        }
+    }
+
+    /// A connection broke in the middle of an exchange: the server may be gone. That exchange has failed,
+    /// since the server may have seen its request; those that follow try the others first.
+    fn lost(&self, address: &Arc<str>) {
+        self.worker.peers.forget(address);
+        if self.addresses.len() > 1 {
+            self.worker.node.health.failed(address, Instant::now());
         }
     }
 }

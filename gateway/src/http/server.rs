@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -17,13 +17,12 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::Outgoing;
+use super::limits::{Admitted, Connections, Limits, is_ambiguous};
+use super::stall::Unstalled;
 
-/// How long the head of a request may take to arrive.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a TLS handshake may take.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Largest head of a request; hyper answers 431 beyond it.
-const HEAD_LIMIT: usize = 64 * 1024;
+/// Largest head of a request, and what is read ahead of a body. Beyond it 431 is answered, and so it is
+/// for more than 100 header lines, hyper's own bound.
+const HEAD_LIMIT: usize = 128 * 1024;
 
 /// What a handler learns about the connection a request came on.
 #[derive(Clone, Debug)]
@@ -58,12 +57,28 @@ pub fn bind(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     socket.listen(4096)
 }
 
-/// Accepts connections until `stop` turns true, then lets running requests finish.
+/// As [`serve_within`], with bounds of its own: the defaults.
+pub async fn serve<S, T, M>(listener: TcpListener, tls: Option<T>, make: M, stop: watch::Receiver<bool>)
+where
+    S: Service,
+    T: Fn() -> Option<Arc<rustls::ServerConfig>> + Send + 'static,
+    M: Fn(Connection) -> Option<Arc<S>> + Clone + Send + Sync + 'static,
+{
+    serve_within(listener, Connections::new(Limits::default()), tls, make, stop).await;
+}
+
+/// Accepts connections until `stop` turns true, then lets running requests finish. Connections beyond
+/// the bounds of `connections`, which the listeners of a port share, are closed at once.
 ///
 /// `tls` gives the configuration for the next handshake; `make` makes the service of a connection or
 /// refuses it.
-pub async fn serve<S, T, M>(listener: TcpListener, tls: Option<T>, make: M, mut stop: watch::Receiver<bool>)
-where
+pub async fn serve_within<S, T, M>(
+    listener: TcpListener,
+    connections: Arc<Connections>,
+    tls: Option<T>,
+    make: M,
+    mut stop: watch::Receiver<bool>,
+) where
     S: Service,
     T: Fn() -> Option<Arc<rustls::ServerConfig>> + Send + 'static,
     M: Fn(Connection) -> Option<Arc<S>> + Clone + Send + Sync + 'static,
@@ -82,13 +97,14 @@ where
                 continue;
             }
         };
+        let Some(admitted) = connections.admit(remote.ip()) else { continue };
         let _ = stream.set_nodelay(true);
         let (make, stop) = (make.clone(), stop.clone());
         match &tls {
             None => {
                 let connection = Connection { remote, certificates: Arc::from([]), tls: None };
                 if let Some(service) = make(connection) {
-                    tokio::spawn(run(stream, service, stop));
+                    tokio::spawn(run(stream, service, stop, admitted));
                 }
             }
             Some(tls) => {
@@ -96,7 +112,7 @@ where
                     tracing::warn!(%remote, "no TLS identity yet, connection refused");
                     continue;
                 };
-                tokio::spawn(run_tls(stream, remote, config, make, stop));
+                tokio::spawn(run_tls(stream, remote, config, make, stop, admitted));
             }
         }
     }
@@ -108,9 +124,11 @@ async fn run_tls<S: Service>(
     config: Arc<rustls::ServerConfig>,
     make: impl Fn(Connection) -> Option<Arc<S>>,
     stop: watch::Receiver<bool>,
+    admitted: Admitted,
 ) {
+    let limit = admitted.limits().handshake;
     let handshake = TlsAcceptor::from(config).accept(stream);
-    let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+    let stream = match tokio::time::timeout(limit, handshake).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             tracing::info!(%remote, %error, "TLS handshake refused");
@@ -126,7 +144,7 @@ async fn run_tls<S: Service>(
         tls: session.protocol_version(),
     };
     if let Some(service) = make(connection) {
-        run(stream, service, stop).await;
+        run(stream, service, stop, admitted).await;
     }
 }
 
@@ -134,17 +152,28 @@ async fn run<S: Service>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     service: Arc<S>,
     mut stop: watch::Receiver<bool>,
+    admitted: Admitted,
 ) {
-    let answer = move |request| {
+    let limits = *admitted.limits();
+    let answer = move |request: Request<Incoming>| {
         let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(service.call(request).await) }
+        async move {
+            // What follows such a head may be meant as a body or as a request: nothing more is read.
+            if is_ambiguous(request.headers()) {
+                return Ok::<_, Infallible>(malformed());
+            }
+            Ok(service.call(request).await)
+        }
     };
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_LIMIT.max(128 * 1024))
+        .header_read_timeout(limits.head)
+        .max_buf_size(HEAD_LIMIT)
         .half_close(false)
-        .serve_connection(TokioIo::new(stream), hyper::service::service_fn(answer));
+        .serve_connection(
+            TokioIo::new(Unstalled::new(stream, limits.stall)),
+            hyper::service::service_fn(answer),
+        );
     tokio::pin!(connection);
     tokio::select! {
         done = connection.as_mut() => {
@@ -156,4 +185,11 @@ async fn run<S: Service>(
         _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
+}
+
+fn malformed() -> Response<Outgoing> {
+    let mut response = Response::new(Outgoing::Empty);
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+    response
 }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::OwnResponses;
 use super::multipart::{MANY, content_type, write};
 use crate::clock::Clock;
-use crate::http::{Outgoing, Service, serve};
+use crate::http::{Connections, Limits, Outgoing, Service, serve_within};
 
 /// Longest query that is read.
 const LONGEST_QUERY: usize = 4096;
@@ -35,8 +35,11 @@ impl Relay {
     /// Serves until `stop`.
     pub async fn serve(self, listener: TcpListener, stop: watch::Receiver<bool>) {
         let relay = Arc::new(self);
+        // Answers are short and come from memory: nobody needs many connections at a time.
+        let limits = Limits { connections: 1024, per_address: 64, ..Limits::default() };
         let no_tls = None::<fn() -> Option<Arc<rustls::ServerConfig>>>;
-        serve(listener, no_tls, move |_| Some(Arc::clone(&relay)), stop).await;
+        serve_within(listener, Connections::new(limits), no_tls, move |_| Some(Arc::clone(&relay)), stop)
+            .await;
     }
 
     fn answer(&self, query: &str) -> Result<Vec<Bytes>, String> {

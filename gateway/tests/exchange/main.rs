@@ -11,6 +11,8 @@ mod choice;
 mod craft;
 mod federation;
 mod interface;
+mod limits;
+mod lost;
 mod matrix;
 mod metadata;
 mod parts;

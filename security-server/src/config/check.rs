@@ -245,6 +245,9 @@ fn check_data_plane(written: &written::DataPlane, folder: &Path, problems: &mut 
         let suites = CipherSuites::from_names(names.iter().map(String::as_str));
         problems.take("[data-plane] peer-cipher-suites", suites)
     });
+    let connections = within("[data-plane] connections", written.connections, 16..=1_000_000, problems);
+    let key = "[data-plane] connections-per-peer";
+    let per_peer = within(key, written.connections_per_peer, 1..=1_000_000, problems);
     let remembered =
         within("[data-plane] remembered-messages", written.remembered_messages, 0..=100_000_000, problems);
     let mut replays_accepted_from = Vec::new();
@@ -263,6 +266,10 @@ fn check_data_plane(written: &written::DataPlane, folder: &Path, problems: &mut 
         verify_clients: written.verify_clients,
         peer_ports: (written.peer_messages_port, written.peer_ocsp_port),
         peer_cipher_suites: suites.unwrap_or_default(),
+        connections: (
+            usize::try_from(connections).unwrap_or(usize::MAX),
+            usize::try_from(per_peer).unwrap_or(usize::MAX),
+        ),
         remembered_messages: usize::try_from(remembered).unwrap_or(usize::MAX),
         replays_accepted_from,
     }

@@ -137,6 +137,8 @@ pub struct DataPlane {
     pub peer_ports: (u16, u16),
     /// Cipher suites between security servers.
     pub peer_cipher_suites: CipherSuites,
+    /// Open connections of each port, and of one address to the port of messages.
+    pub connections: (usize, usize),
     /// How many signed messages are remembered, so that none is taken twice; 0: none.
     pub remembered_messages: usize,
     /// Servers that may send the same signed message again.

@@ -171,6 +171,12 @@ pub struct DataPlane {
     /// preference; a version of TLS without a suite is not spoken. Default: all of TLS 1.3, and those of
     /// TLS 1.2 with authenticated encryption.
     pub peer_cipher_suites: Option<Vec<String>>,
+    /// Open connections that each port takes at most, 16 to 1000000. Default 8192. The system must allow the
+    /// program as many open files, and as many again for connections that it makes.
+    pub connections: u64,
+    /// Open connections that one address may have to the port where other servers deliver messages. Default
+    /// 1024. More than one server behind one address share it.
+    pub connections_per_peer: u64,
     /// Signed messages of other servers that are remembered, so that none is carried out twice. Default
     /// 1000000, some 20 megabytes when full. What counts is the hour, or whatever the registry sets, in
     /// which a signed message is fresh: when more come, messages that took long on their way are refused.
@@ -194,6 +200,8 @@ impl Default for DataPlane {
             peer_messages_port: 5500,
             peer_ocsp_port: 5577,
             peer_cipher_suites: None,
+            connections: 8192,
+            connections_per_peer: 1024,
             remembered_messages: 1_000_000,
             replays_accepted_from: Vec::new(),
         }

@@ -314,6 +314,8 @@ fn settings(config: &Config) -> Settings {
         peer_timeout: data_plane.peer_timeout,
         response_timeout: data_plane.response_timeout,
         stop_timeout: data_plane.stop_timeout,
+        connections: data_plane.connections.0,
+        connections_per_peer: data_plane.connections.1,
         replays_accepted_from: data_plane.replays_accepted_from.clone(),
         ..Settings::default()
     }

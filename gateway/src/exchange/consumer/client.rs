@@ -8,19 +8,20 @@ use hyper::body::Incoming;
 use protocol::fault::{Fault, code};
 use tokio::time::timeout;
 
+use crate::exchange::pace::Pace;
 use crate::exchange::passage::Input;
 use crate::exchange::refusal::{Refusal, chain};
 
 /// The body. What is not read of it is left for whoever discards it.
 pub(super) struct Client<'a> {
     body: &'a mut Option<Incoming>,
-    silence: Duration,
+    pace: Pace,
 }
 
 impl<'a> Client<'a> {
     /// `silence` is the longest time that the client may be silent.
     pub(super) fn new(body: &'a mut Option<Incoming>, silence: Duration) -> Self {
-        Self { body, silence }
+        Self { body, pace: Pace::new(silence) }
     }
 }
 
@@ -28,16 +29,22 @@ impl Input for Client<'_> {
     async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         loop {
             let Some(incoming) = self.body else { return Ok(None) };
-            let frame = timeout(self.silence, incoming.frame()).await.map_err(|_| {
-                Fault::new(code::IO_ERROR, "the client was silent for too long in the middle of its request")
-            })?;
+            let Ok(frame) = timeout(self.pace.wait(), incoming.frame()).await else {
+                // Nothing more is waited for: the connection closes behind the answer.
+                *self.body = None;
+                let text = "the client was too slow in the middle of its request";
+                return Err(Fault::new(code::IO_ERROR, text).into());
+            };
             match frame {
                 None => {
                     *self.body = None;
                     return Ok(None);
                 }
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) if !data.is_empty() => return Ok(Some(data)),
+                    Ok(data) if !data.is_empty() => {
+                        self.pace.came(data.len());
+                        return Ok(Some(data));
+                    }
                     Ok(_) | Err(_) => {}
                 },
                 Some(Err(error)) => {

@@ -173,6 +173,18 @@ fn check_head(
         return Err(Fault::new(code::INVALID_HTTP_METHOD, "messages are sent by POST"));
     }
     let snapshot = node.current_snapshot(now)?;
+    // Of two values every reader would take another one.
+    let names = [
+        transport::PROXY_VERSION,
+        transport::HASH_ALGORITHM,
+        transport::REQUEST_ID,
+        transport::MESSAGE_TYPE,
+        hyper::header::CONTENT_TYPE.as_str(),
+    ];
+    if let Some(name) = names.into_iter().find(|name| head.headers.get_all(*name).iter().nth(1).is_some()) {
+        let fault = Fault::new(code::INVALID_MESSAGE, format!("the header {name} stands there twice"));
+        return Err(fault.within(code::SERVICE_FAILED));
+    }
     let header = |name: &str| head.headers.get(name).map(HeaderValue::to_str).and_then(Result::ok);
     let least: Option<&ProxyVersion> = node.settings.least_peer_version.as_ref();
     transport::check_proxy_version(header(transport::PROXY_VERSION), least)?;
