@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 /// Largest answer that is taken into memory.
-pub const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
+pub const ANSWER_LIMIT: usize = 128 * 1024 * 1024;
 
 /// Why a call could not be made. What a server answered is not an error here.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,9 @@
 //! A small information system to call: what stands behind a security server in the pilot federation.
 //!
 //! It has no part in the protocol. Besides two toy registers it offers what tests and benchmarks need:
-//! an echo, bodies of any size, slow answers and answers that break off.
+//! an echo, bodies of any size, slow answers, answers that break off, and SOAP.
+
+mod soap;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -68,6 +70,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Outgoing>, Infall
             json(StatusCode::OK, serde_json::json!({ "waited": rest }))
         }
         (&Method::GET, "broken") => broken(),
+        (&Method::POST, "soap") => soap::answer(request).await,
         (_, "echo") => echo(request).await,
         (_, "sink") => sink(request).await,
         _ => json(StatusCode::NOT_FOUND, serde_json::json!({ "error": "no such resource" })),

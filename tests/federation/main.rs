@@ -10,6 +10,7 @@ mod full_log;
 mod kill;
 mod refusals;
 mod services;
+mod soap;
 mod streams;
 mod support;
 mod tamper;

@@ -58,7 +58,7 @@ fn up_and_up_again() {
 
     let (status, output, errors) = told(&causeway(&arguments));
     assert_eq!(status, Some(0), "{output}{errors}");
-    assert!(output.contains("5 exchanges, 5 as expected"), "{output}");
+    assert!(output.contains("6 exchanges, 6 as expected"), "{output}");
     assert!(output.contains("refused, as it should be"), "{output}");
     // The line that proves the exchange is there to be pasted.
     let line = output.lines().find(|line| line.contains(" verify ")).expect("a line to paste");

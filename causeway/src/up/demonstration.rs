@@ -10,10 +10,13 @@ use certs::evidence::Report;
 use gateway::ports::Side;
 use security_server::message_log::{Filter, Reader};
 
-use super::evidence;
 use super::federation::Federation;
-use super::plan::{NODES, SAMPLES, Sample, class_name};
+use super::plan::{INSTANCE, NODES, SAMPLES, Sample, class_name};
+use super::{evidence, soap};
 use crate::client::{Answer, CallError};
+
+/// The samples over REST, and one exchange over SOAP.
+const EXCHANGES: usize = SAMPLES.len() + 1;
 
 /// What came of the exchanges.
 #[derive(Debug, Default)]
@@ -28,13 +31,24 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// Whether every exchange went as expected.
     pub(crate) fn is_good(&self) -> bool {
-        self.problems.is_empty() && self.done == SAMPLES.len()
+        self.problems.is_empty() && self.done == EXCHANGES
+    }
+
+    fn note(&mut self, number: usize, told: Result<(), String>) {
+        match told {
+            Ok(()) => self.done += 1,
+            Err(problem) => {
+                println!("   ✗ {problem}");
+                self.problems.push(format!("exchange {number}: {problem}"));
+            }
+        }
+        println!();
     }
 
     /// Ends the story: what went wrong, or what to do next.
     pub(crate) fn print_summary(&self, federation: &Federation) {
         let network = federation.network();
-        println!("{} exchanges, {} as expected.", SAMPLES.len(), self.done);
+        println!("{EXCHANGES} exchanges, {} as expected.", self.done);
         for problem in &self.problems {
             println!("  PROBLEM: {problem}");
         }
@@ -89,15 +103,11 @@ pub(crate) async fn run(federation: &Federation) -> Outcome {
         } else {
             forbidden(federation, sample).await
         };
-        match told {
-            Ok(()) => outcome.done += 1,
-            Err(problem) => {
-                println!("   ✗ {problem}");
-                outcome.problems.push(format!("exchange {}: {problem}", number + 1));
-            }
-        }
-        println!();
+        outcome.note(number + 1, told);
     }
+    println!("{EXCHANGES}  over SOAP: the ministry asks about a person and encloses two documents");
+    let told = over_soap(federation, &mut outcome).await;
+    outcome.note(EXCHANGES, told);
     outcome
 }
 
@@ -126,12 +136,43 @@ async fn allowed(federation: &Federation, sample: &Sample, outcome: &mut Outcome
     if id.is_empty() {
         return Err("the answer has no x-road-id".to_owned());
     }
+    prove(federation, (sample.from, sample.to), &id, outcome).await
+}
+
+/// An exchange over SOAP with attachments.
+async fn over_soap(federation: &Federation, outcome: &mut Outcome) -> Result<(), String> {
+    let (from, to) = (0, 1);
+    let id = format!("{INSTANCE}-{}", uuid::Uuid::new_v4());
+    let documents: [&[u8]; 2] = [b"the application", b"\x00\x01\x02 a picture \xff"];
+    let started = Instant::now();
+    let url = format!("http://{}/", NODES[from].clients(federation.network()));
+    let call = soap::call(&NODES[from], &NODES[to], &id, "079200001234", &documents);
+    let answer = soap::send(url, call).await.map_err(|error| error.to_string())?;
+    let millis = started.elapsed().as_secs_f64() * 1000.0;
+    let service = NODES[to].soap_service_id().unwrap_or_default();
+    println!("   {} called {service}", NODES[from].consumer_id());
+    let read = soap::read(&answer)?;
+    println!("   answer {} in {millis:.1} ms: {}", answer.status, read.text);
+    if read.attachments != documents {
+        return Err("the documents did not come back as they were sent".to_owned());
+    }
+    prove(federation, (from, to), &id, outcome).await
+}
+
+/// What both nodes can prove of an exchange.
+async fn prove(
+    federation: &Federation,
+    between: (usize, usize),
+    id: &str,
+    outcome: &mut Outcome,
+) -> Result<(), String> {
+    let from = &NODES[between.0];
     let trust = evidence::configuration(federation, from).await?;
     for (what, only) in [("request", "requestOnly"), ("answer", "responseOnly")] {
-        let container = evidence::container(federation, from, &id, only).await?;
+        let container = evidence::container(federation, from, id, only).await?;
         let report = certs::evidence::verify_container(&container, &trust.1, None);
         println!("   {what:<8} {}", describe(&report));
-        println!("   {:<8} {}", "", positions(federation, sample, &id, what == "request")?);
+        println!("   {:<8} {}", "", positions(federation, between, id, what == "request")?);
         if !report.is_valid() {
             return Err(format!("the container of the {what} is not valid"));
         }
@@ -191,11 +232,16 @@ fn describe(report: &Report) -> String {
 }
 
 /// Where both nodes have a message in their logs.
-fn positions(federation: &Federation, sample: &Sample, id: &str, request: bool) -> Result<String, String> {
+fn positions(
+    federation: &Federation,
+    between: (usize, usize),
+    id: &str,
+    request: bool,
+) -> Result<String, String> {
     use gateway::ports::Direction;
     let direction = if request { Direction::Request } else { Direction::Response };
     let mut places = Vec::new();
-    for (node, side) in [(sample.from, Side::Consumer), (sample.to, Side::Provider)] {
+    for (node, side) in [(between.0, Side::Consumer), (between.1, Side::Provider)] {
         let reader = Reader::open(&federation.message_log(node)).map_err(|error| error.to_string())?;
         let filter = Filter {
             message_id: Some(id.to_owned()),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::plan::{ALLOWED, INSTANCE, NODES, Network, Node, TEST_SERVICE, class_name};
+use super::plan::{ALLOWED, INSTANCE, NODES, Network, Node, SOAP_SERVICE, TEST_SERVICE, class_name};
 
 /// The registry's declarative file. Certificates lie beside it: `ca.pem`, `ocsp.pem`, `tsa.pem`, and
 /// `NODE-authentication.pem` for each node. `more_members` fills the instance up, for measurements.
@@ -185,6 +185,12 @@ url = \"http://{system}\"
 timeout-seconds = 5
 [[client.service.allow]]
 local-group = \"everybody\"
+[[client.service]]
+type = \"soap\"
+code = \"{SOAP_SERVICE}\"
+url = \"http://{system}/soap\"
+timeout-seconds = 5
+allow = [{{ local-group = \"everybody\" }}]
 [[client.service]]
 code = \"private\"
 url = \"http://{system}\"

@@ -12,6 +12,7 @@ pub mod files;
 pub mod folder;
 pub mod plan;
 mod setup;
+pub mod soap;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -170,6 +170,11 @@ impl Node {
         self.provider.map(|(subsystem, _)| format!("{}/{subsystem}/{TEST_SERVICE}", self.member()))
     }
 
+    /// The service over SOAP that it offers.
+    pub fn soap_service_id(&self) -> Option<String> {
+        self.provider.map(|(subsystem, _)| format!("{}/{subsystem}/{SOAP_SERVICE}", self.member()))
+    }
+
     /// The service it offers.
     pub fn service_id(&self) -> Option<String> {
         self.provider.map(|(subsystem, service)| format!("{}/{subsystem}/{service}", self.member()))
@@ -179,6 +184,10 @@ impl Node {
 /// Code of the service that every provider of the pilot offers besides its own, for tests and
 /// measurements: it reaches all of [`crate::sample`].
 pub const TEST_SERVICE: &str = "test";
+
+/// Code of the service over SOAP that every provider of the pilot offers: it looks for a key in its
+/// registers, and gives attachments back.
+pub const SOAP_SERVICE: &str = "query";
 
 /// The class as files and people write it.
 pub fn class_name(class: NodeClass) -> &'static str {
