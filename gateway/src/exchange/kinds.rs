@@ -12,6 +12,7 @@ use super::framing::{Attachment, Head};
 use super::refusal::Refusal;
 
 /// A request that is well formed.
+#[expect(clippy::large_enum_variant, reason = "most are REST, and there is one for each exchange")]
 pub(super) enum RequestMessage {
     /// Over REST.
     Rest(RestRequest),
@@ -111,7 +112,7 @@ impl RequestMessage {
 
     /// Puts the group before a failure of the service that peers expect there: over SOAP one, over REST
     /// none (§4.6.3 step 16).
-    pub(super) fn from_service(&self, refusal: Refusal) -> Refusal {
+    pub(super) fn of_service(&self, refusal: Refusal) -> Refusal {
         match self {
             Self::Rest(_) => refusal,
             Self::Soap(_) => refusal.within(code::SERVICE_FAILED),

@@ -19,7 +19,7 @@ pub(crate) struct Refusal {
     cause: Option<String>,
     foreign: bool,
     /// The fault as somebody else wrote it.
-    octets: Option<Bytes>,
+    octets: Option<Box<Bytes>>,
 }
 
 impl From<Fault> for Refusal {
@@ -37,12 +37,12 @@ impl Refusal {
 
     /// A fault that the other server or a provider made. It is handed on as it is (§2.9, §7.4 rule 3).
     pub(crate) fn foreign(SoapFault { fault, octets }: SoapFault) -> Self {
-        Self { fault, cause: None, foreign: true, octets: Some(octets) }
+        Self { fault, cause: None, foreign: true, octets: Some(Box::new(octets)) }
     }
 
     /// The fault as somebody else wrote it.
     pub(crate) fn octets(&self) -> Option<Bytes> {
-        self.octets.clone()
+        self.octets.as_deref().cloned()
     }
 
     /// Puts a group before the code, unless the code is not ours.

@@ -20,7 +20,7 @@ pub(super) enum Related {
     /// The body is the message.
     Plain,
     /// The parts stand in a multipart.
-    Multipart(Parts),
+    Multipart(Box<Parts>),
 }
 
 /// What stands before each part, and the state of the writer.
@@ -37,9 +37,10 @@ impl Related {
     pub(super) fn new(content_type: &str) -> Result<Self, Fault> {
         Ok(match Carriage::of(content_type)? {
             Carriage::Plain => Self::Plain,
-            Carriage::Related { boundary } => {
-                Self::Multipart(Parts { encoder: RelatedEncoder::new(&boundary), texts: Vec::new() })
-            }
+            Carriage::Related { boundary } => Self::Multipart(Box::new(Parts {
+                encoder: RelatedEncoder::new(&boundary),
+                texts: Vec::new(),
+            })),
         })
     }
 
@@ -73,7 +74,8 @@ impl Related {
 
     /// The body of the message; none if an attachment was not kept.
     pub(super) fn into_body(self, message: Bytes, attachments: Vec<Attachment>) -> Option<Outgoing> {
-        let Self::Multipart(Parts { encoder, texts }) = self else { return Some(message.into()) };
+        let Self::Multipart(parts) = self else { return Some(message.into()) };
+        let Parts { encoder, texts } = *parts;
         let ending = encoder.end();
         let framing = texts.iter().map(Vec::len).sum::<usize>() + ending.len();
         let in_memory: Option<Vec<Bytes>> =

@@ -58,12 +58,12 @@ pub(super) struct LongAnswer {
     call: Call,
     response: ResponseMessage,
     taken: Taken,
-    source: Source<Outcome>,
+    source: Box<Source<Outcome>>,
 }
 
 pub(super) enum Received {
     Whole(Answer),
-    Long(Box<LongAnswer>),
+    Long(LongAnswer),
 }
 
 /// The provider's member has signed.
@@ -105,7 +105,7 @@ impl Called {
         };
         let taken = Taken::from(&mut source).await?;
         if !taken.is_whole() {
-            return Ok(Received::Long(Box::new(LongAnswer { call, response, taken, source })));
+            return Ok(Received::Long(LongAnswer { call, response, taken, source: Box::new(source) }));
         }
         let attachments = taken.into_attachments(&call.node().settings.spool_folder)?;
         Ok(Received::Whole(Answer { call, response, attachments }))

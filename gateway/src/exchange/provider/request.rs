@@ -449,7 +449,7 @@ impl LoggedCall {
             Target::BuiltIn(built_in) => built_in.answer(&call).await.map(Outcome::BuiltIn),
             Target::Service(service) => call.call_service(&service, related).await.map(Outcome::Service),
         };
-        let answer = answer.map_err(|refusal| call.request.from_service(refusal))?;
+        let answer = answer.map_err(|refusal| call.request.of_service(refusal))?;
         Ok(Called::new(call, answer))
     }
 }
