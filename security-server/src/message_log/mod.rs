@@ -214,7 +214,7 @@ impl MessageLog {
         let message = if kept {
             entry.message.clone()
         } else {
-            switches::reduced(&entry.message, entry.direction, &entry.service)
+            switches::reduced(&entry.message, entry.protocol, entry.direction, &entry.service)
         };
         let mut details = Details {
             side: entry.side,

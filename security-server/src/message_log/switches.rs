@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use gateway::ports::{Direction, Side};
 use protocol::id::{ClientId, ServiceId};
+use protocol::soap::SoapMessage;
+use protocol::transport::MessageType;
 
 /// What happens to a body that is longer than the limit.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -69,9 +71,32 @@ impl BodySettings {
     }
 }
 
-/// A REST message without what the parties said to each other: verb and service of a request, status of
-/// a response, and the headers of the protocol. Of anything else nothing remains.
-pub(super) fn reduced(message: &[u8], direction: Direction, service: &ServiceId) -> Bytes {
+/// A message without what the parties said to each other. Of one that cannot be read nothing remains.
+pub(super) fn reduced(
+    message: &Bytes,
+    protocol: MessageType,
+    direction: Direction,
+    service: &ServiceId,
+) -> Bytes {
+    match protocol {
+        MessageType::Rest => reduced_rest(message, direction, service),
+        MessageType::Soap => reduced_soap(message.clone(), direction, service).unwrap_or_default(),
+    }
+}
+
+/// The envelope with its header, and an empty element of the service's name in the body.
+fn reduced_soap(message: Bytes, direction: Direction, service: &ServiceId) -> Option<Bytes> {
+    let kind = match direction {
+        Direction::Request => "",
+        Direction::Response => "Response",
+    };
+    let message = SoapMessage::parse(message).ok()?;
+    let reduced = message.answer(&format!("<{}{kind}/>", service.code())).ok()?;
+    Some(reduced.octets().clone())
+}
+
+/// Verb and service of a request, status of a response, and the headers of the protocol.
+fn reduced_rest(message: &[u8], direction: Direction, service: &ServiceId) -> Bytes {
     let Ok(text) = str::from_utf8(message) else { return Bytes::new() };
     let mut lines = text.split_inclusive("\r\n");
     let (Some(first), Some(second)) = (lines.next(), lines.next()) else { return Bytes::new() };
@@ -130,7 +155,39 @@ mod tests {
             (Direction::Response, "200\r\nOK\r\nCookie:c\r\nx-road-id:1\r\n", "200\r\nOK\r\nx-road-id:1\r\n"),
             (Direction::Request, "<soap/>", ""),
         ] {
-            assert_eq!(reduced(message.as_bytes(), direction, &service), expected);
+            let message = Bytes::from_static(message.as_bytes());
+            assert_eq!(reduced(&message, MessageType::Rest, direction, &service), expected);
+        }
+    }
+
+    #[test]
+    fn reduced_soap_messages() {
+        let service = service("XX/GOV/1/a/s");
+        let party = |kind: &str, more: &str| {
+            format!(
+                "<x:{kind} i:objectType='{}'><i:xRoadInstance>XX</i:xRoadInstance>\
+                 <i:memberClass>GOV</i:memberClass><i:memberCode>1</i:memberCode>\
+                 <i:subsystemCode>a</i:subsystemCode>{more}</x:{kind}>",
+                if kind == "client" { "SUBSYSTEM" } else { "SERVICE" }
+            )
+        };
+        let envelope = |body: &str| {
+            format!(
+                "<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/' \
+                 xmlns:x='http://x-road.eu/xsd/xroad.xsd' xmlns:i='http://x-road.eu/xsd/identifiers'>\
+                 <e:Header>{}{}<x:id>1</x:id><x:protocolVersion>4.0</x:protocolVersion></e:Header>\
+                 <e:Body>{body}</e:Body></e:Envelope>",
+                party("client", ""),
+                party("service", "<i:serviceCode>s</i:serviceCode>"),
+            )
+        };
+        for (direction, body, expected) in [
+            (Direction::Request, "<p:s xmlns:p='urn:p'>secret</p:s>", envelope("<s/>")),
+            (Direction::Response, "<sResponse><a>secret</a></sResponse>", envelope("<sResponse/>")),
+            (Direction::Request, "secret", String::new()),
+        ] {
+            let reduced = reduced(&envelope(body).into(), MessageType::Soap, direction, &service);
+            assert_eq!(reduced, expected);
         }
     }
 }
