@@ -11,6 +11,7 @@ pub mod process;
 mod report;
 mod rounds;
 mod single;
+mod soap;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,6 +67,7 @@ async fn measure(arguments: &BenchArgs) -> Result<bool, Box<dyn std::error::Erro
 
     let slice = Duration::from_secs_f64(arguments.slice);
     rounds::run(&mut federation, folder.path(), arguments.rounds.max(1), slice, &mut report).await?;
+    soap::run(&federation, arguments.rounds.div_ceil(2).max(1), slice, &mut report).await?;
     if !arguments.paired_only {
         single::run(&mut federation, &mut report).await?;
         log::run(folder.path(), &mut report)?;
