@@ -132,6 +132,11 @@ impl Raw {
         message: &Crafted,
         body: Vec<u8>,
     ) -> Result<RestResponse, Fault> {
+        Ok(RestResponse::parse(self.head_of_answer(message, body).await?.unwrap()).unwrap())
+    }
+
+    /// The octets of the signed head of the answer.
+    async fn head_of_answer(&mut self, message: &Crafted, body: Vec<u8>) -> Result<Option<Bytes>, Fault> {
         let mut request = Request::builder().method(message.method).uri("/");
         for (name, value) in &message.headers {
             request = request.header(*name, value);
@@ -148,6 +153,7 @@ impl Raw {
         while let Some(event) = decoder.next()? {
             match event {
                 Event::Rest(bytes) => blob = Some(bytes),
+                Event::Soap { message, .. } => blob = Some(message.octets().clone()),
                 Event::Fault(fault) => return Err(fault.fault),
                 _ => {}
             }
@@ -155,7 +161,13 @@ impl Raw {
         if let Some(Event::Fault(fault)) = decoder.finish()? {
             return Err(fault.fault);
         }
-        Ok(RestResponse::parse(blob.unwrap()).unwrap())
+        Ok(blob)
+    }
+
+    /// Sends a message; the code of the fault that answers it, if one does.
+    pub(crate) async fn fault(&mut self, message: &Crafted) -> Option<String> {
+        let answer = self.head_of_answer(message, message.body()).await;
+        answer.err().map(|fault| fault.code.into_owned())
     }
 }
 

@@ -7,16 +7,17 @@ use bytes::Bytes;
 use gateway::http::body::Piece;
 use gateway::http::server::Service;
 use gateway::http::{Outgoing, bind, serve};
-use gateway::ports::{Direction, LocalService, LoggedBody, ServiceTls, ServiceType, Side};
+use gateway::ports::{Direction, LocalService, LoggedBody, ServiceTls, ServiceType, Side, Signer as _};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::{HeaderMap, Request, Response};
 use protocol::digest::DigestAlgorithm;
-use protocol::transport::MessageType;
+use protocol::transport::{MessageType, PartKind};
 use tokio::sync::watch;
 
 use crate::calls::{Answer, call_at};
-use crate::federation::{CLIENT_PORT, Federation, client, service};
+use crate::craft::{BOUNDARY, Crafted, connect, evidence, kind};
+use crate::federation::{CLIENT_PORT, Federation, client, ocsp_response, service};
 
 const PLAIN: &str = "text/xml; charset=utf-8";
 
@@ -441,4 +442,99 @@ async fn what_services_answer_wrongly_is_refused() {
     });
     let got = soap.call(PLAIN, envelope("query", "")).await;
     assert_eq!(code(&got), "server.serverproxy.io_error");
+}
+
+/// The message that a consumer's server would send, with attachments as they are given. `signed` says
+/// what its signature covers.
+async fn crafted(soap: &Soap, original: &str, attachments: &[&str], signed: &[&str]) -> Crafted {
+    let node = &soap.federation.consumer;
+    let message = envelope("query", "");
+    let covered = [message.as_str()];
+    let digests = covered.iter().chain(signed);
+    let digests = digests.map(|part| DigestAlgorithm::Sha512.digest(part.as_bytes())).collect();
+    let evidence_of = node.keys.sign(node.id.owner(), digests).await.unwrap();
+    let mut nested = String::new();
+    for attachment in attachments {
+        nested += &format!("\r\n--inner\r\ncontent-type: text/plain\r\n\r\n{attachment}");
+    }
+    let mut parts = vec![
+        (kind(PartKind::Ocsp), ocsp_response(&soap.federation.ca, &node.authentication.1)),
+        ("text/xml; charset=UTF-8".to_owned(), Bytes::from(message)),
+    ];
+    if !attachments.is_empty() {
+        let body = format!("{nested}\r\n--inner--\r\n");
+        parts.push(("multipart/mixed; boundary=inner".to_owned(), body.into()));
+    }
+    parts.extend(evidence(evidence_of));
+    let headers = vec![
+        ("content-type", format!("multipart/mixed; charset=UTF-8; boundary={BOUNDARY}")),
+        ("x-hash-algorithm", "SHA-512".to_owned()),
+        ("x-road-request-id", "request-1".to_owned()),
+        ("x-original-content-type", original.to_owned()),
+        ("x-original-soapaction", "\"\"".to_owned()),
+    ];
+    Crafted { method: "POST", headers, parts, ending: format!("\r\n--{BOUNDARY}--\r\n") }
+}
+
+#[tokio::test]
+async fn contradictory_messages_of_peers_are_refused() {
+    let soap = Soap::start();
+    let mut peer = connect(&soap.federation).await;
+    let related = "multipart/related; boundary=B";
+    let good = ["one", "two"];
+    assert_eq!(peer.fault(&crafted(&soap, related, &good, &good).await).await, None);
+    let (_, _, body) = soap.last_seen();
+    assert!(body.ends_with(b"\r\n\r\none\r\n--B\r\ncontent-type:text/plain\r\n\r\ntwo\r\n--B--\r\n"));
+    let (calls, logged) = (soap.calls(), soap.federation.provider.log.len());
+    let whole = "x\r\n--B\r\ncontent-type:text/plain\r\n\r\nsmuggled";
+    let covered = "server.serverproxy.signature_verification.malformed_signature";
+    let decoding = |code: &str| format!("server.serverproxy.service_failed.{code}");
+    for (what, original, attachments, signed, expected) in [
+        ("a part smuggled in", related, &[whole][..], &[whole][..], decoding("invalid_content_type")),
+        ("a part ended at once", related, &["--B--"], &["--B--"], decoding("invalid_content_type")),
+        ("attachments of a plain message", "text/xml", &good, &good, decoding("invalid_content_type")),
+        ("no content type that carries it", "text/html", &good, &good, decoding("invalid_content_type")),
+        ("an attachment too many", related, &["one", "two", "three"], &good, covered.to_owned()),
+        ("another order", related, &["two", "one"], &good, covered.to_owned()),
+        ("an attachment that was changed", related, &["one", "Two"], &good, covered.to_owned()),
+        ("an attachment that is gone", related, &["one"], &good, covered.to_owned()),
+    ] {
+        let message = crafted(&soap, original, attachments, signed).await;
+        let fault = peer.fault(&message).await.unwrap_or_default();
+        assert!(fault.starts_with(&expected), "{what}: {fault}");
+    }
+    let spoilt: [(&str, fn(&mut Crafted), &str); 4] = [
+        (
+            "REST announced",
+            |message| message.headers.push(("x-road-message-type", "REST".into())),
+            "missing_rest",
+        ),
+        (
+            "a malformed action",
+            |message| message.set_header("x-original-soapaction", Some("urn:x")),
+            "invalid_soap_action",
+        ),
+        (
+            "attachments without their end",
+            |message| message.parts[2].1 = message.parts[2].1.slice(..20),
+            "service_failed.mime_parsing_failed",
+        ),
+        (
+            "a fault in the place of the message",
+            |message| {
+                message.parts[1].1 = Bytes::from_static(
+                    b"<S:Envelope xmlns:S='http://schemas.xmlsoap.org/soap/envelope/'><S:Body><S:Fault>\
+                      <faultcode>x</faultcode></S:Fault></S:Body></S:Envelope>",
+                );
+            },
+            "missing_signature",
+        ),
+    ];
+    for (what, spoil, expected) in spoilt {
+        let mut message = crafted(&soap, related, &good, &good).await;
+        spoil(&mut message);
+        let fault = connect(&soap.federation).await.fault(&message).await.unwrap_or_default();
+        assert_eq!(fault, format!("server.serverproxy.{expected}"), "{what}");
+    }
+    assert_eq!((soap.calls(), soap.federation.provider.log.len()), (calls, logged));
 }

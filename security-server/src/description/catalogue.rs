@@ -95,7 +95,7 @@ pub fn add(
         });
     }
     check_codes(client, &services)?;
-    if matches!(source, Source::Rest { .. }) && !(is_http(url) && !url.contains(['?', '#'])) {
+    if matches!(source, Source::Rest { .. }) && (!is_http(url) || url.contains(['?', '#'])) {
         return Err(DescriptionError::ServiceUrl(vec![url.to_owned()]));
     }
     stop_for(warnings, ignore_warnings)?;
