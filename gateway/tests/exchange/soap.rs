@@ -21,6 +21,9 @@ use crate::federation::{CLIENT_PORT, Federation, client, ocsp_response, service}
 
 const PLAIN: &str = "text/xml; charset=utf-8";
 
+/// Spoils a message before it is sent.
+type Spoil = fn(&mut Crafted);
+
 /// Makes the answer of the system.
 type Answering = Box<dyn Fn(&HeaderMap, &Bytes) -> Response<Outgoing> + Send + Sync>;
 
@@ -503,7 +506,7 @@ async fn contradictory_messages_of_peers_are_refused() {
         let fault = peer.fault(&message).await.unwrap_or_default();
         assert!(fault.starts_with(&expected), "{what}: {fault}");
     }
-    let spoilt: [(&str, fn(&mut Crafted), &str); 4] = [
+    let spoilt: [(&str, Spoil, &str); 4] = [
         (
             "REST announced",
             |message| message.headers.push(("x-road-message-type", "REST".into())),
