@@ -5,7 +5,8 @@
 
 use crate::fault::{Fault, code};
 use crate::id::{ClientId, IdError, MemberId, ServiceId};
-use crate::xml::{Document, Element, Limits};
+use crate::soap::undeclared_text;
+use crate::xml::{Document, Element, Limits, XmlError};
 
 const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 const XROAD: &str = "http://x-road.eu/xsd/xroad.xsd";
@@ -33,6 +34,10 @@ impl Parties {
         let limits = Limits { octets: usize::MAX, depth: 256, ..Limits::default() };
         let parties = match Document::parse(message, &limits) {
             Ok(document) => soap(&document),
+            // A SOAP message may be in any encoding.
+            Err(XmlError::Encoding) => undeclared_text(message)
+                .and_then(|text| soap(&Document::parse(&text, &limits).ok()?))
+                .or_else(|| rest(message)),
             Err(_) => rest(message),
         };
         let parties = parties.ok_or_else(|| unknown("the message is neither SOAP nor REST"))?;
@@ -166,6 +171,12 @@ mod tests {
         };
         check(&soap("get"), Some((false, "XX/COM/2")));
         check(&soap("getResponse"), Some((true, "XX/GOV/1/B")));
+        let declared = |encoding: &str| format!("<?xml version='1.0' encoding='{encoding}'?>{}", soap("get"));
+        check(&declared("ISO-8859-1"), Some((false, "XX/COM/2")));
+        check(&declared("UTF-16"), None);
+        let utf16: Vec<u8> = declared("UTF-16").encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let parties = Parties::read(&[b"\xfe\xff", &utf16[..]].concat()).unwrap();
+        assert_eq!(parties.signer().unwrap().to_string(), "XX/COM/2");
     }
 
     proptest! {

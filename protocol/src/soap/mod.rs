@@ -198,6 +198,13 @@ impl SoapMessage {
     }
 }
 
+/// The text of a message in UTF-8, without byte order mark and XML declaration; none when its encoding is
+/// not known. For readers of evidence, who also take what [`Envelope::parse`] refuses.
+pub(crate) fn undeclared_text(octets: &[u8]) -> Option<Bytes> {
+    let text = text::decode(&Bytes::copy_from_slice(octets)).ok()?.octets;
+    Some(text.slice(text::declaration_length(&text)..))
+}
+
 fn invalid(why: &str) -> Fault {
     Fault::new(code::INVALID_SOAP, why)
 }
