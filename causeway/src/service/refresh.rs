@@ -150,7 +150,7 @@ fn take(
     if changed == *settings {
         return Ok(Outcome::Same);
     }
-    if !arguments.accept && !(differences.is_empty() && found.warnings.is_empty()) {
+    if !(arguments.accept || differences.is_empty() && found.warnings.is_empty()) {
         return Ok(Outcome::Waits);
     }
     *settings = changed;
