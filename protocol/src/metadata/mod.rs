@@ -8,6 +8,7 @@ mod accept;
 pub mod clients;
 pub mod openapi;
 pub mod services;
+pub mod soap;
 mod tree;
 
 pub use accept::{UnreadableAccept, accepts_json};

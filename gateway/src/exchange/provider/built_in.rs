@@ -1,4 +1,4 @@
-//! The services that a node itself has for each of its clients, over REST (messages and transport §6.3).
+//! The services that a node itself has for each of its clients (messages and transport §6.2, §6.3).
 //!
 //! Calling them needs no access right. All other checks are those of ordinary services, and what they
 //! answer is signed and logged like any message.
@@ -10,6 +10,7 @@ use protocol::fault::{Fault, code};
 use protocol::metadata::openapi::{self, Format};
 use protocol::metadata::services::{RestService, rest_list};
 
+use super::built_in_soap;
 use super::request::Call;
 use crate::exchange::documents::Parameters;
 use crate::exchange::kinds::RequestMessage;
@@ -22,6 +23,7 @@ pub(super) enum BuiltIn {
     ListMethods,
     AllowedMethods,
     GetOpenApi,
+    GetWsdl,
 }
 
 /// What a built-in service answers, as a provider's system would over HTTP.
@@ -34,10 +36,11 @@ impl BuiltIn {
     /// The built-in service that a request calls. With another method than `GET` it calls an ordinary
     /// service of that name, which there is not.
     pub(super) fn called_by(request: &RequestMessage) -> Option<Self> {
-        let RequestMessage::Rest(request) = request else { return None };
-        if request.method() != "GET" {
-            return None;
-        }
+        let request = match request {
+            RequestMessage::Rest(request) if request.method() == "GET" => request,
+            RequestMessage::Rest(_) => return None,
+            RequestMessage::Soap(request) => return Self::of_soap(request.message.service().code()),
+        };
         match request.service().code() {
             "listMethods" => Some(Self::ListMethods),
             "allowedMethods" => Some(Self::AllowedMethods),
@@ -47,8 +50,11 @@ impl BuiltIn {
     }
 
     /// # Errors
-    /// Those of §6.3: `invalid_request`, `internal_error`.
+    /// Those of §6.2 and §6.3.
     pub(super) async fn answer(self, call: &Call) -> Result<Told, Refusal> {
+        if let RequestMessage::Soap(request) = &call.request {
+            return built_in_soap::answer(self, request, call).await;
+        }
         match self {
             Self::ListMethods => Ok(list(call, |_, _| true)),
             Self::AllowedMethods => {
@@ -63,6 +69,7 @@ impl BuiltIn {
                 }))
             }
             Self::GetOpenApi => description(call).await,
+            Self::GetWsdl => Err(Fault::new(code::UNKNOWN_SERVICE, "there is no such service").into()),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod answer;
 mod built_in;
+mod built_in_soap;
 mod request;
 
 use std::sync::Arc;

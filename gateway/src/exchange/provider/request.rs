@@ -446,10 +446,12 @@ impl LoggedCall {
         let Authorised { mut call, target } = self.0;
         let related = std::mem::replace(&mut call.related, Related::Plain);
         let answer = match target {
-            Target::BuiltIn(built_in) => built_in.answer(&call).await.map(Outcome::BuiltIn),
-            Target::Service(service) => call.call_service(&service, related).await.map(Outcome::Service),
+            Target::BuiltIn(built_in) => Outcome::BuiltIn(built_in.answer(&call).await?),
+            Target::Service(service) => {
+                let answer = call.call_service(&service, related).await;
+                Outcome::Service(answer.map_err(|refusal| call.request.of_service(refusal))?)
+            }
         };
-        let answer = answer.map_err(|refusal| call.request.of_service(refusal))?;
         Ok(Called::new(call, answer))
     }
 }
