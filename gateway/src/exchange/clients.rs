@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use protocol::fault::{Fault, Origin, code};
 use protocol::message::error_body;
 use protocol::transport::MessageType;
 
 use super::refusal::{Refusal, fault_octets, fault_response};
 use super::summary::Summary;
-use super::{client_list, consumer, documents};
+use super::{client_list, consumer, documents, wsdl};
 use crate::http::Outgoing;
 use crate::http::server::{Connection, Service};
 use crate::node::{Node, Worker};
@@ -42,6 +42,17 @@ impl Service for ClientService {
                 let query = head.uri.query().unwrap_or_default();
                 client_list::answer(&self.worker.node, query, &head.headers)
                     .unwrap_or_else(|refusal| self.refuse_soap(refusal, &Summary::new(Side::Consumer)))
+            }
+            (&Method::GET, "/wsdl") => {
+                discard(body);
+                // As in an exchange, what was begun runs to its end.
+                let service = Arc::clone(&self);
+                let work = tokio::spawn(async move { service.wsdl(&head.uri).await });
+                work.await.unwrap_or_else(|error| {
+                    let text = "the exchange could not be finished";
+                    let refusal = Refusal::because(code::INTERNAL_ERROR, text, error);
+                    self.refuse_soap(refusal, &Summary::new(Side::Consumer))
+                })
             }
             (&Method::GET, "/asic") => {
                 documents::containers(&self.worker.node, &self.connection, &head.uri).await
@@ -95,6 +106,19 @@ impl ClientService {
             let refusal = Refusal::because(code::INTERNAL_ERROR, text, error);
             self.refuse(protocol, refusal, &Summary::new(Side::Consumer), &[])
         })
+    }
+
+    async fn wsdl(&self, uri: &Uri) -> Response<Outgoing> {
+        let mut summary = Summary::new(Side::Consumer);
+        let query = uri.query().unwrap_or_default();
+        match wsdl::answer(&self.worker, &self.connection, query, &mut summary).await {
+            Ok(response) => {
+                self.worker.node.stats.consumer_exchanges();
+                summary.tell(None);
+                response
+            }
+            Err(refusal) => self.refuse_soap(refusal, &summary),
+        }
     }
 
     /// Tells log and counters why there is no answer.

@@ -19,3 +19,4 @@ pub(crate) mod refusal;
 mod related;
 pub(crate) mod spool;
 mod summary;
+mod wsdl;

@@ -172,7 +172,7 @@ impl NodeDirectory for Directory {
         let services = self.services.lock().unwrap();
         let mut found: Vec<_> =
             services.values().filter(|service| service.id.provider() == provider).cloned().collect();
-        found.sort_by_key(|service| service.id.encoded());
+        found.sort_by_key(|service| (service.id.encoded(), service.id.version().map(str::to_owned)));
         found
     }
 

@@ -111,6 +111,13 @@ impl Verified {
 }
 
 impl LoggedAnswer {
+    /// The first attachment of the answer, if there is one.
+    pub(super) fn attachment(self, summary: &mut Summary) -> Result<Option<Outgoing>, Refusal> {
+        summary.status = Some(StatusCode::OK.as_u16());
+        let Some(first) = self.0.attachments.into_iter().next() else { return Ok(None) };
+        Ok(Some(first.body.into_outgoing().ok_or_else(lost)?))
+    }
+
     /// The answer as the client gets it.
     pub(super) fn release(self, summary: &mut Summary) -> Result<Response<Outgoing>, Refusal> {
         let Answered { response, attachments, related, .. } = self.0;

@@ -11,14 +11,18 @@ mod outgoing;
 mod request;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::Response;
 use hyper::body::Incoming;
+use protocol::soap::SoapMessage;
 use protocol::transport::MessageType;
 
+use self::client::Client;
 pub(super) use self::outgoing::Hashed;
 use self::request::Accepted;
 pub(super) use self::request::identify;
+use crate::exchange::passage::Source;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::summary::Summary;
 use crate::http::Outgoing;
@@ -42,6 +46,31 @@ pub(super) async fn begin(
     let call = call.resolve()?;
     let call = call.reach(summary).await?;
     call.hash(&mut source).await
+}
+
+/// The steps of [`begin`] for a SOAP request that this server makes itself.
+pub(super) async fn begin_own(
+    worker: &Arc<Worker>,
+    connection: &Connection,
+    request: SoapMessage,
+    summary: &mut Summary,
+) -> Result<Hashed, Refusal> {
+    let call = Accepted::new(worker)?;
+    let call = call.own(request, summary)?;
+    let call = call.identify(connection)?;
+    let call = call.resolve()?;
+    let call = call.reach(summary).await?;
+    call.hash(&mut Source::nothing(Client::new(&mut None, Duration::ZERO))).await
+}
+
+/// The steps of [`complete`] for a request that this server made itself: the first attachment of the answer.
+pub(super) async fn complete_own(call: Hashed, summary: &mut Summary) -> Result<Option<Outgoing>, Refusal> {
+    let call = call.sign().await?;
+    let call = call.log(summary).await?;
+    let answer = call.send().await?;
+    let answer = answer.verify(summary)?;
+    let answer = answer.log(summary).await?;
+    answer.attachment(summary)
 }
 
 /// The steps from the signature to the answer. They run to their end whether or not the client waits.

@@ -9,7 +9,8 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use protocol::fault::{Fault, Origin, code};
 use protocol::message::RestRequest;
-use protocol::soap::{self, Sender, SoapDecoder};
+use protocol::mime::PartHeaders;
+use protocol::soap::{self, Sender, SoapDecoder, SoapMessage};
 use protocol::time::UtcTime;
 use protocol::transport::MessageType;
 use tokio::time::timeout;
@@ -122,11 +123,26 @@ impl Accepted {
                 read.map_err(|_| Fault::new(code::INTERNAL_ERROR, "the request did not come in time"))??
             }
         };
+        Ok(self.parsed(request, request_id, summary))
+    }
+
+    /// A SOAP request that this server makes itself.
+    pub(super) fn own(self, message: SoapMessage, summary: &mut Summary) -> Result<Parsed, Refusal> {
+        let request = RequestMessage::Soap(Box::new(SoapRequest {
+            message,
+            headers: PartHeaders::new(soap::PLAIN_CONTENT_TYPE)?,
+            content_type: soap::PLAIN_CONTENT_TYPE.to_owned(),
+            action: String::new(),
+        }));
+        Ok(self.parsed(request, Uuid::new_v4().to_string(), summary))
+    }
+
+    fn parsed(self, request: RequestMessage, request_id: String, summary: &mut Summary) -> Parsed {
         summary.client = Some(request.client().clone());
         summary.service = Some(request.service().clone());
         request.id().clone_into(&mut summary.message_id);
         request_id.clone_into(&mut summary.request_id);
-        Ok(Parsed { accepted: self, request, request_id })
+        Parsed { accepted: self, request, request_id }
     }
 
     fn parse_rest(&self, head: &http::request::Parts, request_id: &str) -> Result<RequestMessage, Fault> {
