@@ -226,7 +226,7 @@ async fn descriptions_that_cannot_be_handed_out() {
 }
 
 /// A call of a built-in service over SOAP.
-fn soap_request(built_in: &str, body: &str) -> String {
+pub(crate) fn soap_request(built_in: &str, body: &str) -> String {
     format!(
         "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\" \
          xmlns:x=\"http://x-road.eu/xsd/xroad.xsd\" xmlns:i=\"http://x-road.eu/xsd/identifiers\"><e:Header>\
@@ -242,7 +242,7 @@ fn soap_request(built_in: &str, body: &str) -> String {
     )
 }
 
-async fn soap(federation: &Federation, content_type: &str, body: String) -> Answer {
+pub(crate) async fn soap(federation: &Federation, content_type: &str, body: String) -> Answer {
     let mut call = request("POST", "/", body.into());
     call.headers_mut().remove("x-road-client");
     call.headers_mut().insert("content-type", content_type.parse().unwrap());

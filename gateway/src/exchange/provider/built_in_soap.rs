@@ -1,7 +1,7 @@
 //! The services that a node itself has for each of its clients, over SOAP (messages and transport §6.2).
 
 use protocol::fault::{Fault, code};
-use protocol::id::ServiceId;
+use protocol::id::{ClientId, ServiceId};
 use protocol::metadata::soap::{self, WsdlQuery};
 use protocol::mime::PartHeaders;
 use protocol::soap::{Carriage, PLAIN_CONTENT_TYPE, RelatedEncoder, SoapMessage};
@@ -94,4 +94,22 @@ async fn wsdl(request: &SoapMessage, call: &Call) -> Result<Told, Refusal> {
         content_type: format!("multipart/related; type=\"text/xml\"; charset=UTF-8; boundary={boundary}"),
         body: body.into(),
     })
+}
+
+/// Refuses to talk of the server's state to anybody but its owner and the one who monitors the instance
+/// (§6.4). Others do not even learn what is known of it.
+///
+/// # Errors
+/// `access_denied`.
+pub(super) fn check_monitoring(call: &Call) -> Result<(), Fault> {
+    let (client, service) = (call.request.client(), call.request.service());
+    let owner = ClientId::from(call.node().directory.server_id().owner().clone());
+    if service.code() != "getSecurityServerMetrics" || *service.provider() != owner || *client == owner {
+        return Ok(());
+    }
+    let own = call.snapshot.configuration().own();
+    if own.is_some_and(|own| own.monitoring_client.as_ref() == Some(client)) {
+        return Ok(());
+    }
+    Err(Fault::new(code::ACCESS_DENIED, format!("no access to service '{service}'")))
 }

@@ -19,6 +19,7 @@ use protocol::transport::{self, MessageType, ProxyVersion, RequestHead};
 use super::PeerService;
 use super::answer::{Called, Outcome};
 use super::built_in::BuiltIn;
+use super::built_in_soap;
 use crate::exchange::evidence::{Signature, append};
 use crate::exchange::framing::Attachment;
 use crate::exchange::kinds::{RequestMessage, SoapRequest};
@@ -283,6 +284,7 @@ impl Call {
     /// The service that is called, if the client may call it.
     fn service(&self) -> Result<Arc<LocalService>, Fault> {
         let (client, id) = (self.request.client(), self.request.service());
+        built_in_soap::check_monitoring(self)?;
         let service = self.node().directory.service(id).ok_or_else(|| {
             Fault::new(code::UNKNOWN_SERVICE, format!("service '{id}' is not registered here"))
         })?;
