@@ -1,11 +1,12 @@
 //! `admin-api/service-descriptions`: what becomes of each file when it is added to a client, as the
 //! table of the vectors' README says.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use gateway::ports::ServiceType;
 use security_server::description::catalogue::{self, Source};
-use security_server::description::{DescriptionError, Document, OpenApi, full_code};
+use security_server::description::{DescriptionError, Document, OpenApi, full_code, validate};
 use security_server::state::ClientSettings;
 
 use super::{Cases, read};
@@ -69,8 +70,13 @@ fn wsdls(folder: &Path, cases: &mut Cases) {
         let name = format!("valid.wsdl refreshed with {file}");
         cases.case(name, format!("{:?}", Some((added, removed))), format!("{got:?}"));
     }
-    for file in ["warning.wsdl", "error.wsdl"] {
-        cases.skip(file, "means something to an external validator only; see causeway service --validator");
+    // A warning may be ignored and an error may not; which it is, an outside program says.
+    for (file, script, expected) in [
+        ("warning.wsdl", "echo WARNING: part without element", "wsdl_validation_warnings"),
+        ("error.wsdl", "echo ERROR: message not found; exit 1", "wsdl_validation_failed"),
+    ] {
+        let name = format!("{file}, judged by a validator");
+        cases.case(name, format!("read, {expected}"), judged(folder, file, script));
     }
 }
 
@@ -83,6 +89,28 @@ fn add(client: &mut ClientSettings, folder: &Path, file: &str) -> Result<String,
     };
     let keys = catalogue::add(client, Source::Wsdl { url: &url, document: &document }, false)?;
     Ok(keys.iter().map(full_code).collect::<Vec<_>>().join(" "))
+}
+
+/// Whether a WSDL is read, and what a validator with this script makes of it.
+fn judged(folder: &Path, file: &str, script: &str) -> String {
+    let read = match Document::parse(ServiceType::Soap, &read(&folder.join(file)), None, WSDL_URL) {
+        Ok(_) => "read",
+        Err(error) => error.code(),
+    };
+    let verdict = (|| {
+        let place = tempfile::tempdir()?;
+        let program = place.path().join("validator");
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n"))?;
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok::<_, std::io::Error>(runtime.block_on(validate(&program, &format!("{WSDL_URL}{file}"))))
+    })();
+    let verdict = match verdict {
+        Ok(Ok(warnings)) => warnings.iter().map(|warning| warning.kind.code()).collect::<Vec<_>>().join(" "),
+        Ok(Err(error)) => error.code().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    format!("{read}, {verdict}")
 }
 
 fn code(error: Option<DescriptionError>) -> &'static str {
