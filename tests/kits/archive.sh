@@ -2,7 +2,8 @@
 # Encrypted archives, read by GnuPG: keys made by gpg are used by `causeway log archive`, and what comes
 # out is decrypted and its signature checked by gpg; the zips inside are one chain.
 #
-# Needs: gpg 2.2 or later, unzip, python3; a message log with time-stamps (made by `causeway up --once`).
+# Needs: gpg 2.2 or later, python3, addresses 127.0.9.x; or, in CAUSEWAY_LOG_FOLDER, a message log that has
+# time-stamps.
 # May not: touch the caller's key ring, or the network.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -15,14 +16,29 @@ causeway=${CAUSEWAY:-target/release/causeway}
 work=$(mktemp -d)
 export GNUPGHOME=$work/gnupg
 mkdir -m 700 "$GNUPGHOME"
-trap 'gpgconf --kill all >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
+pilot=
+trap '[ -z "$pilot" ] || kill "$pilot" 2>/dev/null; wait; gpgconf --kill all >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
 fail() { echo "FAILED: $*"; exit 1; }
 gpg() { command gpg --batch --quiet --no-tty "$@"; }
 
 log=${CAUSEWAY_LOG_FOLDER:-}
 if [ -z "$log" ]; then
-    "$causeway" up --once --state "$work/pilot" >"$work/up.txt" 2>&1 || { cat "$work/up.txt"; fail "the pilot"; }
-    log=$(find "$work/pilot" -type d -name messagelog | sort | head -n 1)
+    "$causeway" up --network 127.0.9 --state "$work/pilot" >"$work/up.txt" 2>&1 &
+    pilot=$!
+    # The first regular time-stamps come after a minute; what follows works on the log of a running server.
+    for try in $(seq 60); do
+        sleep 5
+        kill -0 "$pilot" 2>/dev/null || { cat "$work/up.txt"; fail "the pilot"; }
+        log=$(find "$work/pilot" -type d -name messagelog | sort | head -n 1)
+        [ -n "$log" ] || continue
+        "$causeway" log archive --log "$log" --to "$work/first" >>"$work/first.txt" 2>/dev/null || true
+        [ -s "$work/first.txt" ] && break
+    done
+    [ -s "$work/first.txt" ] || { cat "$work/up.txt"; fail "no record got its time-stamp"; }
+    configuration=$(find "$work/pilot" -type d -name globalconf | sort | head -n 1)
+    "$causeway" verify --previous - --configuration "$configuration" $(cat "$work/first.txt") >"$work/verify.txt" ||
+        { cat "$work/verify.txt"; fail "archives of the pilot"; }
+    echo "ok: $(grep -c '  ok   .*asice' "$work/verify.txt") containers in archives of a running server are valid"
 fi
 
 # Keys as GnuPG makes them: of both kinds that are in use, and one with an expiry.
