@@ -289,7 +289,8 @@ pub struct Archive {
     /// Days that archived records stay in the message log, 1 to 36500; 0: for ever. Default 30. After that
     /// whole segments are removed from the front of the log, and only the archives have what was in them.
     pub keep_days: u64,
-    /// Whether archives, and containers that are downloaded, are encrypted with OpenPGP. Default false.
+    /// Whether archives are encrypted with OpenPGP. Default false. Containers that a client downloads of
+    /// its own messages are not.
     pub encrypt: bool,
     /// The OpenPGP secret key, without passphrase, that signs archives: a file as
     /// `gpg --export-secret-keys` writes it. Default `archive-key.asc` in the state folder, which is made
