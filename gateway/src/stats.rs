@@ -47,6 +47,8 @@ counters! {
     peer_connections,
     /// Of them, those that resumed a TLS session.
     peer_resumptions,
+    /// Connections in both directions over the old channel, with CBC suites.
+    legacy_connections,
     /// Messages that went over a connection that was open already.
     peer_reuses,
     /// Chains and OCSP responses of other servers that were validated; the rest was still valid.

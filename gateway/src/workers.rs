@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use crate::exchange::clients::{ClientService, HealthService};
 use crate::exchange::provider::PeerService;
+use crate::http::server::Acceptor;
 use crate::http::{bind, serve_within};
 use crate::node::{Node, Worker};
 use crate::tls;
@@ -108,7 +109,7 @@ impl Sockets {
         let (done, running) = watch::channel(false);
         runtime.block_on(async {
             let identity = Arc::clone(&node.identity);
-            let acceptor = move || identity.load().map(|tls| Arc::clone(&tls.acceptor));
+            let acceptor = move || identity.load().map(|tls| Acceptor::from(tls.as_ref()));
             let of_worker = Arc::clone(&worker);
             let peers =
                 move |connection| Some(Arc::new(PeerService::new(Arc::clone(&of_worker), &connection)));

@@ -10,6 +10,7 @@ use protocol::id::{ClientId, SecurityServerId};
 use protocol::time::UtcTime;
 use rustls::HandshakeKind;
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -25,6 +26,8 @@ use crate::pool::{Connection, SendError};
 use crate::route::Preference;
 use crate::snapshot::Snapshot;
 use crate::tls::PeerTls;
+#[cfg(feature = "legacy-transport")]
+use crate::tls::legacy;
 
 /// Least time allowed for a connection when there are other servers to turn to.
 const LEAST_LIMIT: Duration = Duration::from_secs(5);
@@ -128,11 +131,25 @@ impl Destination {
         let refused = |text: &str, cause: &dyn std::error::Error| {
             Refusal::because(code::SSL_AUTHENTICATION_FAILED, text, format!("{address}: {}", chain(cause)))
         };
+        #[cfg(feature = "legacy-transport")]
+        if let Some(legacy) = self.tls.legacy.as_ref().filter(|legacy| legacy.knows(address)) {
+            return self.secure_legacy(legacy, address, stream, limit).await;
+        }
         let name = ServerName::try_from(address.to_string())
             .map_err(|error| refused("the address of the provider's security server is malformed", &error))?;
         let handshake = TlsConnector::from(Arc::clone(&self.tls.connector)).connect(name, stream);
         let stream = match timeout(limit, handshake).await {
             Ok(Ok(stream)) => stream,
+            #[cfg(feature = "legacy-transport")]
+            Ok(Err(error)) if self.tls.legacy.is_some() && legacy::is_needed(&error) => {
+                let Some(legacy) = &self.tls.legacy else { return Err(refused("no TLS", &error)) };
+                let stream = dial(address, node.settings.peer_port, limit)
+                    .await
+                    .map_err(|error| unreachable(&self.provider, &error))?;
+                let reached = self.secure_legacy(legacy, address, stream, limit).await?;
+                legacy.remember(address);
+                return Ok(reached);
+            }
             Ok(Err(error)) => {
                 return Err(refused("no TLS connection to the provider's security server", &error));
             }
@@ -147,6 +164,43 @@ impl Destination {
             node.stats.peer_resumptions();
         }
         let peer = Peer::new(session.peer_certificates().unwrap_or_default(), session.protocol_version())?;
+        self.begin(address, stream, peer).await
+    }
+
+    /// The same over the old channel.
+    #[cfg(feature = "legacy-transport")]
+    async fn secure_legacy(
+        &self,
+        legacy: &legacy::LegacyTls,
+        address: &Arc<str>,
+        stream: TcpStream,
+        limit: Duration,
+    ) -> Result<Reached, Refusal> {
+        let refused = |cause: String| {
+            let text = "no TLS connection to the provider's security server";
+            Refusal::because(code::SSL_AUTHENTICATION_FAILED, text, format!("{address}: {cause}"))
+        };
+        let secured = match timeout(limit, legacy.connect(stream)).await {
+            Ok(Ok(secured)) => secured,
+            Ok(Err(error)) => return Err(refused(chain(&error))),
+            Err(_) => {
+                let text = "the provider's security server did not complete the TLS handshake";
+                return Err(Fault::new(code::NETWORK_ERROR, text).into());
+            }
+        };
+        self.worker.node.stats.peer_connections();
+        self.worker.node.stats.legacy_connections();
+        let peer = Peer::new(&secured.certificates, Some(rustls::ProtocolVersion::TLSv1_2))?;
+        self.begin(address, secured.stream, peer).await
+    }
+
+    /// HTTP over a connection whose other end may take messages for the provider.
+    async fn begin(
+        &self,
+        address: &Arc<str>,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: Peer,
+    ) -> Result<Reached, Refusal> {
         let (server, terms) = self.vouch(&peer, address).await?;
         let link = PeerLink { peer, tls: Arc::clone(&self.tls) };
         let connection = Connection::start(stream, link).await.map_err(|error| {

@@ -19,6 +19,9 @@ use tokio_rustls::TlsAcceptor;
 use super::Outgoing;
 use super::limits::{Admitted, Connections, Limits, is_ambiguous};
 use super::stall::Unstalled;
+use crate::tls::PeerTls;
+#[cfg(feature = "legacy-transport")]
+use crate::tls::{hello, legacy::LegacyTls};
 
 /// Largest head of a request, and what is read ahead of a body. Beyond it 431 is answered, and so it is
 /// for more than 100 header lines, hyper's own bound.
@@ -33,6 +36,36 @@ pub struct Connection {
     pub certificates: Arc<[CertificateDer<'static>]>,
     /// The TLS version, if there is TLS.
     pub tls: Option<rustls::ProtocolVersion>,
+    /// Whether it came over the old channel.
+    pub legacy: bool,
+}
+
+/// What a listener makes TLS connections with.
+#[derive(Clone)]
+pub struct Acceptor {
+    config: Arc<rustls::ServerConfig>,
+    #[cfg(feature = "legacy-transport")]
+    legacy: Option<Arc<LegacyTls>>,
+}
+
+impl From<Arc<rustls::ServerConfig>> for Acceptor {
+    fn from(config: Arc<rustls::ServerConfig>) -> Self {
+        Self {
+            config,
+            #[cfg(feature = "legacy-transport")]
+            legacy: None,
+        }
+    }
+}
+
+impl From<&PeerTls> for Acceptor {
+    fn from(tls: &PeerTls) -> Self {
+        Self {
+            config: Arc::clone(&tls.acceptor),
+            #[cfg(feature = "legacy-transport")]
+            legacy: tls.legacy.clone(),
+        }
+    }
 }
 
 /// Answers the requests of one connection. A service lives as long as its connection, so it can keep
@@ -72,7 +105,7 @@ where
 ///
 /// `tls` gives the configuration for the next handshake; `make` makes the service of a connection or
 /// refuses it.
-pub async fn serve_within<S, T, M>(
+pub async fn serve_within<S, T, A, M>(
     listener: TcpListener,
     connections: Arc<Connections>,
     tls: Option<T>,
@@ -80,7 +113,8 @@ pub async fn serve_within<S, T, M>(
     mut stop: watch::Receiver<bool>,
 ) where
     S: Service,
-    T: Fn() -> Option<Arc<rustls::ServerConfig>> + Send + 'static,
+    T: Fn() -> Option<A> + Send + 'static,
+    A: Into<Acceptor>,
     M: Fn(Connection) -> Option<Arc<S>> + Clone + Send + Sync + 'static,
 {
     loop {
@@ -102,7 +136,7 @@ pub async fn serve_within<S, T, M>(
         let (make, stop) = (make.clone(), stop.clone());
         match &tls {
             None => {
-                let connection = Connection { remote, certificates: Arc::from([]), tls: None };
+                let connection = Connection { remote, certificates: Arc::from([]), tls: None, legacy: false };
                 if let Some(service) = make(connection) {
                     tokio::spawn(run(stream, service, stop, admitted));
                 }
@@ -112,7 +146,7 @@ pub async fn serve_within<S, T, M>(
                     tracing::warn!(%remote, "no TLS identity yet, connection refused");
                     continue;
                 };
-                tokio::spawn(run_tls(stream, remote, config, make, stop, admitted));
+                tokio::spawn(run_tls(stream, remote, config.into(), make, stop, admitted));
             }
         }
     }
@@ -121,13 +155,24 @@ pub async fn serve_within<S, T, M>(
 async fn run_tls<S: Service>(
     stream: TcpStream,
     remote: SocketAddr,
-    config: Arc<rustls::ServerConfig>,
+    acceptor: Acceptor,
     make: impl Fn(Connection) -> Option<Arc<S>>,
     stop: watch::Receiver<bool>,
     admitted: Admitted,
 ) {
     let limit = admitted.limits().handshake;
-    let handshake = TlsAcceptor::from(config).accept(stream);
+    #[cfg(feature = "legacy-transport")]
+    let stream = match accept_legacy(stream, remote, &acceptor, limit).await {
+        Way::Modern(stream) => stream,
+        Way::Legacy(stream, connection) => {
+            if let Some(service) = make(connection) {
+                run(stream, service, stop, admitted).await;
+            }
+            return;
+        }
+        Way::Closed => return,
+    };
+    let handshake = TlsAcceptor::from(acceptor.config).accept(stream);
     let stream = match tokio::time::timeout(limit, handshake).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
@@ -142,9 +187,48 @@ async fn run_tls<S: Service>(
         remote,
         certificates: certificates.iter().map(|certificate| certificate.clone().into_owned()).collect(),
         tls: session.protocol_version(),
+        legacy: false,
     };
     if let Some(service) = make(connection) {
         run(stream, service, stop, admitted).await;
+    }
+}
+
+/// Where a connection goes on.
+#[cfg(feature = "legacy-transport")]
+enum Way {
+    Modern(TcpStream),
+    Legacy(tokio_openssl::SslStream<TcpStream>, Connection),
+    Closed,
+}
+
+/// Serves a peer over the old channel when its ClientHello has nothing else.
+#[cfg(feature = "legacy-transport")]
+async fn accept_legacy(stream: TcpStream, remote: SocketAddr, acceptor: &Acceptor, limit: Duration) -> Way {
+    let Some(legacy) = &acceptor.legacy else { return Way::Modern(stream) };
+    let suites = &acceptor.config.crypto_provider().cipher_suites;
+    let modern: Vec<u16> = suites.iter().map(|suite| suite.suite().into()).collect();
+    let way = async {
+        if !hello::is_legacy(&stream, &modern).await? {
+            return Ok(Way::Modern(stream));
+        }
+        let secured = legacy.accept(stream).await?;
+        let connection = Connection {
+            remote,
+            certificates: secured.certificates.into(),
+            tls: Some(rustls::ProtocolVersion::TLSv1_2),
+            legacy: true,
+        };
+        Ok(Way::Legacy(secured.stream, connection))
+    };
+    match tokio::time::timeout(limit, way).await {
+        Ok(Ok(way)) => way,
+        Ok(Err(error)) => {
+            let error: io::Error = error;
+            tracing::info!(%remote, %error, "TLS handshake over the old channel refused");
+            Way::Closed
+        }
+        Err(_) => Way::Closed,
     }
 }
 

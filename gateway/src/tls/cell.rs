@@ -17,6 +17,8 @@ pub(crate) struct PeerTls {
     pub(crate) acceptor: Arc<rustls::ServerConfig>,
     pub(crate) connector: Arc<rustls::ClientConfig>,
     pub(crate) chain: Vec<Certificate>,
+    #[cfg(feature = "legacy-transport")]
+    pub(crate) legacy: Option<Arc<super::legacy::LegacyTls>>,
 }
 
 /// Holds the authentication certificate, its chain and key. Running connections keep what they began
@@ -24,6 +26,8 @@ pub(crate) struct PeerTls {
 pub struct IdentityCell {
     snapshot: Arc<SnapshotCell>,
     suites: CipherSuites,
+    #[cfg(feature = "legacy-transport")]
+    has_legacy: bool,
     current: ArcSwapOption<PeerTls>,
 }
 
@@ -35,7 +39,20 @@ impl IdentityCell {
 
     /// The same with the operator's choice of cipher suites.
     pub fn with_suites(snapshot: Arc<SnapshotCell>, suites: CipherSuites) -> Self {
-        Self { snapshot, suites, current: ArcSwapOption::empty() }
+        Self {
+            snapshot,
+            suites,
+            #[cfg(feature = "legacy-transport")]
+            has_legacy: false,
+            current: ArcSwapOption::empty(),
+        }
+    }
+
+    /// The same with the old channel for peers that offer CBC suites only.
+    #[cfg(feature = "legacy-transport")]
+    #[must_use]
+    pub fn with_legacy_transport(self, has_legacy: bool) -> Self {
+        Self { has_legacy, ..self }
     }
 
     /// Uses this identity from the next connection on.
@@ -51,9 +68,27 @@ impl IdentityCell {
         acceptor.session_storage = rustls::server::ServerSessionMemoryCache::new(SESSIONS);
         let mut connector = peer_connector(identity, &self.suites);
         connector.resumption = Resumption::in_memory_sessions(SESSIONS);
-        let tls = PeerTls { acceptor: Arc::new(acceptor), connector: Arc::new(connector), chain };
+        let tls = PeerTls {
+            acceptor: Arc::new(acceptor),
+            connector: Arc::new(connector),
+            chain,
+            #[cfg(feature = "legacy-transport")]
+            legacy: self.legacy(identity),
+        };
         self.current.store(Some(Arc::new(tls)));
         Ok(())
+    }
+
+    /// The old channel where it is wanted and possible; without it the other one is still there.
+    #[cfg(feature = "legacy-transport")]
+    fn legacy(&self, identity: &Identity) -> Option<Arc<super::legacy::LegacyTls>> {
+        if !self.has_legacy {
+            return None;
+        }
+        let made = super::legacy::LegacyTls::new(identity, Arc::clone(&self.snapshot));
+        made.inspect_err(|error| tracing::error!(%error, "peers with CBC suites only are not served"))
+            .ok()
+            .map(Arc::new)
     }
 
     /// Uses none: the certificate was revoked or taken out of use.

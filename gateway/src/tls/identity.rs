@@ -21,6 +21,8 @@ use rustls::sign::{CertifiedKey, Signer, SigningKey};
 pub struct Identity {
     chain: Arc<[Bytes]>,
     key: Arc<CertifiedKey>,
+    #[cfg(feature = "legacy-transport")]
+    private: Option<Arc<PrivateKey>>,
 }
 
 /// Why a chain and key make no identity.
@@ -32,6 +34,10 @@ pub enum IdentityError {
     /// A certificate of the chain is malformed.
     #[error("the chain has an unreadable certificate: {0}")]
     Certificate(String),
+    /// The old channel cannot use it.
+    #[cfg(feature = "legacy-transport")]
+    #[error("the old channel cannot be used: {0}")]
+    Legacy(String),
 }
 
 impl Identity {
@@ -50,7 +56,10 @@ impl Identity {
     /// # Errors
     /// A key that does not belong to the certificate.
     pub fn of_key(chain: Vec<Bytes>, key: Arc<PrivateKey>) -> Result<Self, IdentityError> {
-        Self::of(chain, Arc::new(TlsKey(key)))
+        let identity = Self::of(chain, Arc::new(TlsKey(Arc::clone(&key))))?;
+        #[cfg(feature = "legacy-transport")]
+        let identity = Self { private: Some(key), ..identity };
+        Ok(identity)
     }
 
     fn of(chain: Vec<Bytes>, key: Arc<dyn SigningKey>) -> Result<Self, IdentityError> {
@@ -60,7 +69,17 @@ impl Identity {
             Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {}
             Err(error) => return Err(IdentityError::Key(error)),
         }
-        Ok(Self { chain: chain.into(), key: Arc::new(key) })
+        Ok(Self {
+            chain: chain.into(),
+            key: Arc::new(key),
+            #[cfg(feature = "legacy-transport")]
+            private: None,
+        })
+    }
+
+    #[cfg(feature = "legacy-transport")]
+    pub(super) fn private_key(&self) -> Option<&PrivateKey> {
+        self.private.as_deref()
     }
 
     /// The chain in DER, leaf first.

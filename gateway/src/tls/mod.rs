@@ -5,7 +5,11 @@
 //! resumption would skip is checked after the handshake by `peer`.
 
 mod cell;
+#[cfg(feature = "legacy-transport")]
+pub(crate) mod hello;
 mod identity;
+#[cfg(feature = "legacy-transport")]
+pub(crate) mod legacy;
 mod possession;
 mod suites;
 mod verifiers;

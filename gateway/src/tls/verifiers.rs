@@ -19,7 +19,7 @@ pub(super) struct RegisteredPeers(pub(super) Arc<SnapshotCell>);
 
 impl RegisteredPeers {
     /// Whether the leaf is registered in the configuration in force now.
-    fn admits(&self, leaf: &[u8]) -> bool {
+    pub(super) fn admits(&self, leaf: &[u8]) -> bool {
         let snapshot = self.0.load();
         snapshot.as_ref().is_some_and(|snapshot| snapshot.server_of(&CertificateHashes::of(leaf)).is_some())
     }

@@ -76,11 +76,25 @@ pub(crate) struct Wishes {
     pub classes: Option<NodeClasses>,
     pub key: KeyKind,
     pub suites: CipherSuites,
+    /// Of the provider's server, if it has others.
+    pub provider_suites: Option<CipherSuites>,
+    #[cfg_attr(
+        not(feature = "legacy-transport"),
+        expect(dead_code, reason = "only the old channel reads it")
+    )]
+    pub has_legacy_transport: bool,
 }
 
 impl Default for Wishes {
     fn default() -> Self {
-        Self { settings: |_| {}, classes: None, key: KeyKind::P256, suites: CipherSuites::default() }
+        Self {
+            settings: |_| {},
+            classes: None,
+            key: KeyKind::P256,
+            suites: CipherSuites::default(),
+            provider_suites: None,
+            has_legacy_transport: false,
+        }
     }
 }
 
@@ -230,8 +244,12 @@ impl Node {
     fn start(&mut self, wishes: &Wishes) {
         let (key, certificate) = &self.authentication;
         self.own_ocsp.set_certificates(vec![certificate.clone()]);
-        self.identity =
-            Arc::new(IdentityCell::with_suites(Arc::clone(&self.snapshot), wishes.suites.clone()));
+        let of_provider = wishes.provider_suites.as_ref().filter(|_| self.id.owner() == &member("2"));
+        let suites = of_provider.unwrap_or(&wishes.suites).clone();
+        let identity = IdentityCell::with_suites(Arc::clone(&self.snapshot), suites);
+        #[cfg(feature = "legacy-transport")]
+        let identity = identity.with_legacy_transport(wishes.has_legacy_transport);
+        self.identity = Arc::new(identity);
         self.identity
             .store(&Identity::new(vec![certificate.der().clone()], &key.pkcs8().unwrap()).unwrap())
             .unwrap();

@@ -11,6 +11,8 @@ mod choice;
 mod craft;
 mod federation;
 mod interface;
+#[cfg(feature = "legacy-transport")]
+mod legacy;
 mod limits;
 mod lost;
 mod matrix;

@@ -241,6 +241,11 @@ fn check_data_plane(written: &written::DataPlane, folder: &Path, problems: &mut 
     if !(1..=256).contains(&workers) {
         problems.add(format_args!("[data-plane] workers must be 1 to 256, not {workers}"));
     }
+    if written.legacy_transport && !cfg!(feature = "legacy-transport") {
+        problems.add(
+            "[data-plane] legacy-transport: this program was built without the feature legacy-transport",
+        );
+    }
     let suites = written.peer_cipher_suites.as_ref().and_then(|names| {
         let suites = CipherSuites::from_names(names.iter().map(String::as_str));
         problems.take("[data-plane] peer-cipher-suites", suites)
@@ -270,6 +275,7 @@ fn check_data_plane(written: &written::DataPlane, folder: &Path, problems: &mut 
             usize::try_from(connections).unwrap_or(usize::MAX),
             usize::try_from(per_peer).unwrap_or(usize::MAX),
         ),
+        legacy_transport: written.legacy_transport,
         remembered_messages: usize::try_from(remembered).unwrap_or(usize::MAX),
         replays_accepted_from,
     }

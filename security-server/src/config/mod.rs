@@ -139,6 +139,8 @@ pub struct DataPlane {
     pub peer_cipher_suites: CipherSuites,
     /// Open connections of each port, and of one address to the port of messages.
     pub connections: (usize, usize),
+    /// Whether peers with CBC suites only are served.
+    pub legacy_transport: bool,
     /// How many signed messages are remembered, so that none is taken twice; 0: none.
     pub remembered_messages: usize,
     /// Servers that may send the same signed message again.

@@ -301,6 +301,8 @@ fn algorithms_are_the_operators_choice() {
     check(&text("[signing]\ndigest = \"SHA-1\""), "[signing] digest must be");
     check(&text("[signing]\nrsa-scheme = \"raw\""), "[signing] rsa-scheme must be");
     check(&text("[data-plane]\npeer-cipher-suites = []"), "[data-plane] peer-cipher-suites: there must be");
+    #[cfg(not(feature = "legacy-transport"))]
+    check(&text("[data-plane]\nlegacy-transport = true"), "built without the feature legacy-transport");
     let cbc = "[data-plane]\npeer-cipher-suites = [\"TLS_RSA_WITH_AES_128_CBC_SHA\"]";
     check(&text(cbc), "TLS_RSA_WITH_AES_128_CBC_SHA is no cipher suite that can be used; there are TLS_AES");
 }

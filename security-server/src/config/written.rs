@@ -177,6 +177,10 @@ pub struct DataPlane {
     /// Open connections that one address may have to the port where other servers deliver messages. Default
     /// 1024. More than one server behind one address share it.
     pub connections_per_peer: u64,
+    /// Whether servers that offer nothing but the CBC suites of TLS 1.2 are served, over OpenSSL. Default
+    /// false; needs a program built with the feature `legacy-transport`. Whoever stands between two servers
+    /// that both have this can bring them down to it.
+    pub legacy_transport: bool,
     /// Signed messages of other servers that are remembered, so that none is carried out twice. Default
     /// 1000000, some 20 megabytes when full. What counts is the hour, or whatever the registry sets, in
     /// which a signed message is fresh: when more come, messages that took long on their way are refused.
@@ -202,6 +206,7 @@ impl Default for DataPlane {
             peer_cipher_suites: None,
             connections: 8192,
             connections_per_peer: 1024,
+            legacy_transport: false,
             remembered_messages: 1_000_000,
             replays_accepted_from: Vec::new(),
         }

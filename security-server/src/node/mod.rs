@@ -221,10 +221,7 @@ impl Node {
         let own_ocsp = Arc::new(OwnResponses::new(ocsp_settings, fetcher, Arc::clone(&snapshot), clock));
         let ocsp: Arc<dyn crate::signer::OwnOcsp> = own_ocsp.clone();
         let signer = Arc::new(BatchSigner::new(Arc::clone(&snapshot), ocsp, clock));
-        let identity = Arc::new(IdentityCell::with_suites(
-            Arc::clone(&snapshot),
-            config.data_plane.peer_cipher_suites.clone(),
-        ));
+        let identity = Arc::new(identity_cell(&config, &snapshot));
         let keeper = Arc::new(KeyKeeper {
             server: config.server.clone(),
             tokens,
@@ -293,6 +290,19 @@ async fn download(
         return Ok(());
     }
     Err(StartError::NoConfiguration { anchor: config.anchor.clone(), reason: failure })
+}
+
+fn identity_cell(config: &Config, snapshot: &Arc<SnapshotCell>) -> IdentityCell {
+    let suites = config.data_plane.peer_cipher_suites.clone();
+    let cell = IdentityCell::with_suites(Arc::clone(snapshot), suites);
+    #[cfg(feature = "legacy-transport")]
+    let cell = cell.with_legacy_transport(config.data_plane.legacy_transport);
+    if config.data_plane.legacy_transport {
+        tracing::warn!(
+            "[data-plane] legacy-transport is on: servers that offer only the CBC suites of TLS 1.2 are served"
+        );
+    }
+    cell
 }
 
 fn settings(config: &Config) -> Settings {

@@ -35,6 +35,9 @@ pub(crate) struct PeerService {
 impl PeerService {
     pub(crate) fn new(worker: Arc<Worker>, connection: &Connection) -> Self {
         let peer = Peer::new(&connection.certificates, connection.tls);
+        if connection.legacy {
+            worker.node.stats.legacy_connections();
+        }
         Self { worker, peer }
     }
 }
