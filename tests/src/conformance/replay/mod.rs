@@ -13,7 +13,7 @@ mod nodes;
 mod peer;
 mod recorded;
 mod soap;
-mod tls;
+pub mod tls;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -18,7 +18,10 @@ use tokio_rustls::client::TlsStream;
 struct Expected(Vec<u8>, Arc<CryptoProvider>);
 
 /// Connects with a client certificate to a server that must show `expected`.
-pub(super) async fn connect(
+///
+/// # Errors
+/// What went wrong, for people.
+pub async fn connect(
     address: SocketAddr,
     identity: &Identity,
     expected: &Certificate,
