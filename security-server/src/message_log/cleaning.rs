@@ -36,7 +36,9 @@ impl MessageLog {
             let segment = reader.segment(number)?;
             let Some(trailer) = segment.trailer() else { break };
             let end = segment.first_sequence() + trailer.count;
-            if end > archived_until.min(stamped_until) || trailer.times.1 >= older_than.millis() {
+            // Records behind the last signature share it, so their own sequences do not count.
+            let waits = segment.signatures()?.last().is_some_and(|last| last.sequence >= stamped_until);
+            if waits || end > archived_until || trailer.times.1 >= older_than.millis() {
                 break;
             }
             let length = std::fs::metadata(&segment.path).map_err(ReadError::io(&segment.path))?.len();
