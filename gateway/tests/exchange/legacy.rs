@@ -1,12 +1,13 @@
 //! The old channel: peers that offer nothing but the CBC suites of TLS 1.2.
 
+use std::io::{Read as _, Write as _};
+
 use certs::key::KeyKind;
 use gateway::http::Outgoing;
 use gateway::tls::CipherSuites;
 use openssl::pkey::PKey;
 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode, SslVersion};
 use openssl::x509::X509;
-use std::io::{Read as _, Write as _};
 
 use crate::federation::{Federation, PEER_PORT, Wishes, certify, issue};
 
