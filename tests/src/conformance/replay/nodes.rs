@@ -159,9 +159,15 @@ impl Provider {
         let soap = |code: &str| -> Result<Arc<LocalService>, String> {
             let id = ServiceId::new(provider.clone(), code, Some("v1")).map_err(|error| error.to_string())?;
             let url = format!("http://{address}/example-adapter/Endpoint");
-            Ok(Arc::new(LocalService { id, service_type: ServiceType::Soap, ..service(code, url)? }))
+            let description_url = Some(format!("{url}?wsdl"));
+            let service_type = ServiceType::Soap;
+            Ok(Arc::new(LocalService { id, service_type, description_url, ..service(code, url)? }))
         };
-        let services = vec![Arc::new(described), Arc::new(plain), soap("getRandom")?, soap("helloService")?];
+        let mut services = vec![Arc::new(described), Arc::new(plain)];
+        let operations = ["helloService", "listPeople", "getRandom", "personDetails"];
+        for code in operations {
+            services.push(soap(code)?);
+        }
         let right = |code: &str, method: Option<&'static str>, path: &str| Right {
             client: client.clone(),
             code: code.to_owned(),
@@ -170,14 +176,12 @@ impl Provider {
         };
         let directory = Directory {
             server: server("1234", "SS0")?,
-            clients: vec![provider.clone()],
+            clients: vec![provider.clone(), party("1234", None)?],
             services,
-            rights: vec![
-                right("mock1", None, "**"),
-                right("restapi", Some("GET"), "/api/members"),
-                right("getRandom", None, "**"),
-                right("helloService", None, "**"),
-            ],
+            rights: [right("mock1", None, "**"), right("restapi", Some("GET"), "/api/members")]
+                .into_iter()
+                .chain(operations.iter().map(|code| right(code, None, "**")))
+                .collect(),
         };
         let identities = ["ss0.AUTHENTICATION", "ss0.SIGNING"];
         let node = Node::start(recorded, at, addresses, ip, identities, ".cert.pem", directory)?;
