@@ -18,6 +18,7 @@ const ALTERNATIVE_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.
 const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
 const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
 const SERVER_AUTHENTICATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
+const CLIENT_AUTHENTICATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
 /// Ten years, the validity of a server certificate that nobody checks for its age.
 const LONG: Duration = Duration::from_secs(3650 * 24 * 3600);
 
@@ -55,7 +56,9 @@ pub fn key_container(key: &PrivateKey, name: &str) -> Result<Certificate, KeyErr
 }
 
 /// A certificate for an HTTPS port, valid for ten years from `now`, for a host name or an IP address.
-/// `serial` should be random: browsers that remember one refuse another of the same number.
+/// `serial` should be random: browsers that remember one refuse another of the same number. It is good for
+/// a TLS client as well, since a node shows it to providers' systems that ask for one (messages and
+/// transport §5.5).
 ///
 /// # Errors
 /// Those of signing.
@@ -72,7 +75,7 @@ pub fn server_certificate(
     };
     // digitalSignature.
     let usage = asn1::tlv(asn1::BIT_STRING, &[&[7, 0b1000_0000]]);
-    let purpose = asn1::sequence(&[&asn1::oid(SERVER_AUTHENTICATION)]);
+    let purpose = asn1::sequence(&[&asn1::oid(SERVER_AUTHENTICATION), &asn1::oid(CLIENT_AUTHENTICATION)]);
     let wanted = Wanted {
         name: host,
         serial: &serial,
@@ -140,6 +143,7 @@ mod tests {
         let certificate = server_certificate(&key, "r.example", [0x80; 16], now).expect("a certificate");
         assert!(certificate.is_self_signed() && certificate.is_valid_at(now) && !certificate.is_ca());
         assert_eq!(certificate.dns_names(), ["r.example"]);
+        assert!(certificate.extended_key_usage().is_some_and(|usage| usage.client_auth));
         assert!(server_certificate(&key, "::1", [1; 16], now).is_ok());
     }
 }

@@ -39,6 +39,8 @@ RIGHT, STRANGER, NOT_ITS_KEY = credentials("right"), credentials("stranger"), cr
 def settings(version, **more):
     made = HandshakeSettings()
     made.minVersion = made.maxVersion = version
+    # It would send a compressed certificate without having been asked for one.
+    made.certificate_compression_send = []
     for name, value in more.items():
         setattr(made, name, value)
     return made
@@ -99,7 +101,7 @@ def raw(name, *pieces, pause=0.0, end=False):
                 time.sleep(pause)
             if end:
                 stream.shutdown(socket.SHUT_WR)
-        except ConnectionError:
+        except OSError:
             pass
         try:
             said, how = ends(lambda: stream.recv(4096))
@@ -295,6 +297,8 @@ for version, title in ((TLS12, "TLS 1.2"), (TLS13, "TLS 1.3")):
 for version in ((3, 0), (3, 1), (3, 2)):
     handshake(f"version 3.{version[1]} only", TLSConnection, RIGHT, settings(version))
 handshake("a fall-back to TLS 1.2 that says so", TLSConnection, RIGHT, settings((3, 3), sendFallbackSCSV=True))
+handshake("a compressed certificate that nobody asked for", TLSConnection, RIGHT, settings(
+    (3, 4), certificate_compression_send=["zlib"]))
 handshake("key exchange by RSA", TLSConnection, RIGHT, settings((3, 3), keyExchangeNames=["rsa"]))
 handshake("signatures with SHA-1 only", TLSConnection, RIGHT, settings(
     (3, 3), rsaSigHashes=["sha1"], ecdsaSigHashes=["sha1"], rsaSchemes=["pkcs1"], more_sig_schemes=[]))

@@ -8,6 +8,9 @@ causeway=${CAUSEWAY:-target/release/causeway}
 work=$(mktemp -d)
 pilot=$work/pilot
 children=()
+# A standard input that stays open and says nothing: programs that read one end with it.
+mkfifo "$work/silence"
+exec 9<>"$work/silence"
 shown=0
 
 fail() { echo "FAILED: $*"; exit 1; }
@@ -23,7 +26,7 @@ trap end EXIT
 # background OUTPUT COMMAND...: runs until the kit ends; its process id is in $last.
 background() {
     local output=$1; shift
-    "$@" >"$output" 2>&1 </dev/null &
+    "$@" >"$output" 2>&1 <&9 &
     last=$!
     children+=("$last")
 }
