@@ -170,7 +170,7 @@ provider() {
         grep -aq 'subject=.*CN = ss1' "$work/$name.txt" || { cat "$work/$name.txt"; fail "s_server: $name: no client certificate"; }
         kill "$server"
         wait "$call" || true
-        expected=server.clientproxy
+        expected=server.clientproxy.network_error
     else
         wait "$call" || fail "s_server: $name: no answer"
         kill "$server"
@@ -186,7 +186,7 @@ provider() {
 auth=server.clientproxy.ssl_authentication_failed
 provider right ARRIVES $(with right)
 provider key-on-a-curve ARRIVES $(with curve)
-provider tls12 server.clientproxy $(with right) -tls1_2
+provider tls12-where-tls13-is-demanded server.clientproxy.access_denied.node_class_policy $(with right) -tls1_2
 provider self-signed "$auth" $(with nobody)
 provider unregistered "$auth" $(with stranger)
 provider of-another-server "$auth" $(with other)
@@ -194,7 +194,7 @@ provider of-another-server "$auth" $(with other)
 provider with-the-root "$auth" $(with right) -CAfile "$work/ca.pem"
 provider revoked "$auth" $(with revoked)
 provider signing-certificate "$auth" $(with signing)
-provider cbc-only server.clientproxy $(with right) -tls1_2 -cipher ECDHE-RSA-AES256-SHA384:DHE-RSA-AES256-SHA256
-provider tls11 server.clientproxy $(with right) -tls1_1 -cipher 'ALL:@SECLEVEL=0'
+provider cbc-only "$auth" $(with right) -tls1_2 -cipher ECDHE-RSA-AES256-SHA384:DHE-RSA-AES256-SHA256
+provider tls11 "$auth" $(with right) -tls1_1 -cipher 'ALL:@SECLEVEL=0'
 still_good "after s_server"
 echo "openssl: $shown shown"

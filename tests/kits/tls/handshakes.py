@@ -225,6 +225,15 @@ with dial() as stream:
         sys.exit("FAILED: a hello octet by octet")
 print("ok: a hello that comes octet by octet is answered")
 
+# Who can TLS 1.3 and was made to say 1.2 must find it out: the server's random ends with the mark (RFC 8446
+# §4.1.3). The older signal of clients (RFC 7507) is not looked at.
+with dial() as stream:
+    stream.sendall(client_hello(TLS12))
+    answer = stream.recv(43)
+    if answer[35:43] != b"DOWNGRD\x01":
+        sys.exit(f"FAILED: no mark against a downgrade: {answer.hex()}")
+print("ok: an answer over TLS 1.2 carries the mark against a downgrade")
+
 # Octets that are no handshake.
 raw("nothing at all, then the end", end=True)
 raw("HTTP without TLS", REQUEST)
@@ -296,7 +305,6 @@ for version, title in ((TLS12, "TLS 1.2"), (TLS13, "TLS 1.3")):
     handshake(f"{title}: CBC or nothing", TLSConnection, RIGHT, settings((3, 3), cipherNames=["aes256", "aes128"]))
 for version in ((3, 0), (3, 1), (3, 2)):
     handshake(f"version 3.{version[1]} only", TLSConnection, RIGHT, settings(version))
-handshake("a fall-back to TLS 1.2 that says so", TLSConnection, RIGHT, settings((3, 3), sendFallbackSCSV=True))
 handshake("a compressed certificate that nobody asked for", TLSConnection, RIGHT, settings(
     (3, 4), certificate_compression_send=["zlib"]))
 handshake("key exchange by RSA", TLSConnection, RIGHT, settings((3, 3), keyExchangeNames=["rsa"]))
