@@ -12,8 +12,8 @@ use crate::roles::explain;
 
 /// Explains a broken set-up of a security server, and how to mend it.
 ///
-/// Looks at the anchor, the clock, certificates, OCSP responses, ports, the disk, and whether registry,
-/// authority and peers answer. The status is 0 if nothing is broken, 1 if something is, 2 if the file
+/// Looks at the anchor, the clock, certificates, OCSP responses, ports, the disk, the limit of open files,
+/// and whether registry, authority and peers answer. The status is 0 if nothing is broken, 1 if something is, 2 if the file
 /// cannot be read.
 #[derive(Args, Debug)]
 pub struct DoctorArgs {

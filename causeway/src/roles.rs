@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use gateway::Clock;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use security_server::node::Readiness;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -122,6 +123,7 @@ async fn run<S: Future<Output = ()>>(
     if end_with_parent.is_some_and(|parent| !follow(parent)) {
         return ExitCode::FAILURE;
     }
+    raise_open_files();
     // Signals are watched before anything is started, so that none is missed.
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -156,6 +158,17 @@ fn follow(parent: i32) -> bool {
     let terminate = Some(rustix::process::Signal::TERM);
     rustix::process::set_parent_process_death_signal(terminate).is_ok()
         && rustix::process::getppid().is_some_and(|now| now.as_raw_nonzero().get() == parent)
+}
+
+/// Lets this process have as many files open as the system allows at most: the limit that most shells set
+/// is below what a busy role needs. Where that fails the limit stays, and the role starts all the same.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
+    {
+        tracing::warn!(%error, ?limit, "the limit of open files cannot be raised");
+    }
 }
 
 fn in_file(file: &Path, error: &dyn std::error::Error) -> String {

@@ -172,7 +172,8 @@ pub struct DataPlane {
     /// TLS 1.2 with authenticated encryption.
     pub peer_cipher_suites: Option<Vec<String>>,
     /// Open connections that each port takes at most, 16 to 1000000. Default 8192. The system must allow the
-    /// program as many open files, and as many again for connections that it makes.
+    /// program as many open files, and as many again for connections that it makes. A server raises its own
+    /// limit to the hard limit when it starts; `causeway doctor` says when that is too low.
     pub connections: u64,
     /// Open connections that one address may have to the port where other servers deliver messages. Default
     /// 1024. More than one server behind one address share it.

@@ -1,9 +1,10 @@
 //! Explains a broken set-up.
 //!
-//! [`examine`] looks at everything a node needs, from the inside out: files, keys, global configuration,
+//! [`examine`] looks at everything a node needs, from the inside out: files, limits, keys, global configuration,
 //! ports, other parties. It works beside a running node and changes nothing.
 
 mod disk;
+mod limits;
 mod network;
 mod trust;
 
@@ -83,6 +84,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Looks at everything. Takes a few seconds when other parties are silent.
 pub async fn examine(config: &Config, clock: Clock) -> Vec<Finding> {
     let mut findings = disk::examine(config);
+    findings.push(limits::examine(config));
     let is_running = disk::is_running(config);
     let fetcher = Fetcher::new(PATIENCE, PATIENCE);
     let known = trust::examine(config, clock, &fetcher, &mut findings).await;
