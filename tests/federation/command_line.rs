@@ -1,6 +1,8 @@
 //! The commands for people: what they print and how they end.
 
+use std::io::BufRead as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use causeway::up::plan::NODES;
@@ -169,4 +171,23 @@ async fn verifies(pilot: &Pilot, folder: &Path, container: &Path) {
     let arguments = ["verify", text(container), "--configuration", text(&changed)];
     assert_eq!(told(&causeway(&arguments)).0, Some(2), "a configuration that is none");
     assert_eq!(judge(container, &["--at", "yesterday"]).0, Some(2));
+}
+
+/// A shell with a low limit starts a role, which raises it as far as the shell was allowed.
+#[test]
+fn roles_may_open_as_many_files_as_the_system_allows() {
+    let program = env!("CARGO_BIN_EXE_causeway");
+    let script =
+        format!("ulimit -H -n 700 && ulimit -S -n 300 && exec {program} sample --listen 127.0.0.1:0");
+    let mut role =
+        Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().expect("a shell starts");
+    let mut said = String::new();
+    let output = role.stdout.take().expect("its output");
+    std::io::BufReader::new(output).read_line(&mut said).expect("it says something");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", role.id()));
+    role.kill().and_then(|()| role.wait()).expect("it ends");
+    assert_eq!(said.trim(), "ready");
+    let limits = limits.expect("the system tells the limits");
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("open files");
+    assert_eq!(line.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["700", "700"], "{line}");
 }

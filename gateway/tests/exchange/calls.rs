@@ -2,14 +2,18 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use gateway::http::Outgoing;
 use gateway::ports::{ConnectionType, Direction, LocalClient, ServiceTls, Side};
+use gateway::snapshot::Snapshot;
 use gateway::tls::Identity;
 use http_body_util::BodyExt as _;
 use hyper::{HeaderMap, Request};
 use hyper_util::rt::TokioIo;
+use protocol::configuration::directory::SHARED_PARAMETERS_FILE;
+use protocol::configuration::{LocalCopy, Purpose, shared};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -134,34 +138,26 @@ async fn methods_statuses_and_bodies_pass() {
 }
 
 /// TLS to the client port; with `identity`, its certificate is shown.
-async fn call_over_tls(
+pub(crate) async fn call_over_tls(
     federation: &Federation,
     identity: Option<&Identity>,
-    key: Option<&rcgen::KeyPair>,
+    request: Request<Outgoing>,
 ) -> Answer {
-    let builder = trusting();
-    let config = match (identity, key) {
-        (Some(identity), Some(key)) => {
-            let chain = vec![identity.chain()[0].to_vec().into()];
-            builder.with_client_auth_cert(chain, key.serialize_der().try_into().unwrap()).unwrap()
-        }
-        _ => builder.with_no_client_auth(),
+    let config = match identity {
+        Some(identity) => trusting().with_client_cert_resolver(identity.client_resolver()),
+        None => trusting().with_no_client_auth(),
     };
     let stream = TcpStream::connect(federation.consumer.address(CLIENT_TLS_PORT)).await.unwrap();
     let name = "localhost".try_into().unwrap();
     let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
-    send(stream, request("GET", &format!("{ECHO}/x"), Outgoing::Empty)).await
+    send(stream, request).await
 }
 
 #[tokio::test]
 async fn connection_types_are_enforced() {
     let federation = Federation::start();
-    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
-    let certificate =
-        rcgen::CertificateParams::new(vec!["is".to_owned()]).unwrap().self_signed(&key).unwrap();
-    let identity =
-        Identity::new(vec![Bytes::copy_from_slice(certificate.der())], &key.serialize_der()).unwrap();
-    let other = self_signed();
+    let (identity, other) = (self_signed(), self_signed());
+    let path = format!("{ECHO}/x");
     let refused = "server.clientproxy.ssl_authentication_failed";
     for (connection_type, registered, plain, tls, certificate) in [
         (ConnectionType::Http, &identity, "", "", ""),
@@ -172,11 +168,12 @@ async fn connection_types_are_enforced() {
         let local =
             LocalClient { id: client(), connection_type, certificates: vec![registered.chain()[0].clone()] };
         federation.consumer.directory.clients.lock().unwrap().insert(client(), Arc::new(local));
-        let answer = federation.call("GET", &format!("{ECHO}/x"), Outgoing::Empty).await;
+        let answer = federation.call("GET", &path, Outgoing::Empty).await;
         assert_eq!(answer.error(), plain, "{connection_type:?} plain");
-        let answer = call_over_tls(&federation, None, None).await;
+        let answer = call_over_tls(&federation, None, request("GET", &path, Outgoing::Empty)).await;
         assert_eq!(answer.error(), tls, "{connection_type:?} TLS");
-        let answer = call_over_tls(&federation, Some(&identity), Some(&key)).await;
+        let answer =
+            call_over_tls(&federation, Some(&identity), request("GET", &path, Outgoing::Empty)).await;
         assert_eq!(answer.error(), certificate, "{connection_type:?} with certificate");
     }
 }
@@ -228,13 +225,42 @@ async fn documents_and_health_are_served() {
         assert_eq!(answer.error(), "");
     }
     let answer = federation.call("GET", "/verificationconf", Outgoing::Empty).await;
-    assert_eq!((answer.status, answer.body.get(..2)), (200, Some(&b"PK"[..])));
+    assert_eq!((answer.status, answer.headers["content-type"].as_bytes()), (200, &b"application/zip"[..]));
+    let copy = LocalCopy::from_zip(&answer.body).unwrap();
+    assert_eq!(copy.own_instance(), Some("CW"));
+    let file = copy.file("CW", SHARED_PARAMETERS_FILE).unwrap();
+    assert_eq!(shared::parse(file, 6).unwrap(), *federation.shared.lock().unwrap());
 
     let health = federation.consumer.address(HEALTH_PORT);
     assert_eq!(call_at(health, request("GET", "/", Outgoing::Empty)).await.status, 200);
     crate::federation::publish(&federation.shared.lock().unwrap(), None, &federation.consumer, 0);
     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     assert_eq!(call_at(health, request("GET", "/", Outgoing::Empty)).await.status, 500);
+}
+
+/// Whoever verifies must see the very octets that the registry has signed, not ours of the same meaning.
+#[tokio::test]
+async fn shared_parameters_are_given_as_they_were_published() {
+    let federation = Federation::start();
+    let written = shared::write(&federation.shared.lock().unwrap(), 6).unwrap();
+    let text = String::from_utf8(written.clone()).unwrap();
+    let (head, rest) = text.split_at(text.rfind("</").unwrap());
+    let published = Bytes::from(format!("{head}<!-- by  hand\t-->{rest}\n\n"));
+    assert_ne!(published, written);
+    let expires = crate::craft::now().plus(Duration::from_secs(60));
+    let metadata = format!(
+        "{{\"contentIdentifier\":\"SHARED-PARAMETERS\",\"instanceIdentifier\":\"CW\",\
+         \"expirationDate\":\"{expires}\",\"configurationVersion\":\"6\"}}"
+    );
+    let mut copy = LocalCopy::new("CW");
+    copy.insert("CW", SHARED_PARAMETERS_FILE, published.clone());
+    copy.insert("CW", &format!("{SHARED_PARAMETERS_FILE}.metadata"), metadata.into());
+    let loaded = copy.load(Purpose::Running(crate::craft::now()));
+    assert_eq!(loaded.problems, []);
+    federation.consumer.snapshot.store(Arc::new(Snapshot::new(Arc::new(loaded.configuration))));
+    let answer = federation.call("GET", "/verificationconf", Outgoing::Empty).await;
+    let given = LocalCopy::from_zip(&answer.body).unwrap();
+    assert_eq!(given.file("CW", SHARED_PARAMETERS_FILE), Some(&published));
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use protocol::message::RestResponse;
 use protocol::transport::{Decoder, Direction, Encoder, Event, Limits, PartHeaders, PartKind, ResponseHead};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::federation::{Federation, Node, PEER_PORT, ocsp_response};
 use crate::trusting::trusting;
@@ -102,19 +103,30 @@ pub(crate) fn evidence(signed: Signed) -> Vec<(String, Bytes)> {
 pub(crate) struct Raw(hyper::client::conn::http1::SendRequest<Outgoing>);
 
 pub(crate) async fn connect(federation: &Federation) -> Raw {
-    let (key, certificate) = &federation.consumer.authentication;
-    let identity = Identity::new(vec![certificate.der().clone()], &key.pkcs8().unwrap()).unwrap();
-    Raw::open(federation, &identity).await.unwrap()
+    Raw::open(federation, &identity(&federation.consumer)).await.unwrap()
+}
+
+/// What a server authenticates itself with.
+pub(crate) fn identity(node: &Node) -> Identity {
+    let (key, certificate) = &node.authentication;
+    Identity::new(vec![certificate.der().clone()], &key.pkcs8().unwrap()).unwrap()
+}
+
+/// TLS to the port of the provider's server where messages are taken, with nothing said yet.
+pub(crate) async fn secured(
+    federation: &Federation,
+    identity: &Identity,
+) -> Result<TlsStream<TcpStream>, String> {
+    let config = trusting().with_client_cert_resolver(identity.client_resolver());
+    let address = federation.provider.address(PEER_PORT);
+    let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+    let connector = TlsConnector::from(Arc::new(config));
+    connector.connect(address.ip().into(), stream).await.map_err(|error| error.to_string())
 }
 
 impl Raw {
     pub(crate) async fn open(federation: &Federation, identity: &Identity) -> Result<Self, String> {
-        let config = trusting().with_client_cert_resolver(identity.client_resolver());
-        let address = federation.provider.address(PEER_PORT);
-        let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
-        let connector = TlsConnector::from(Arc::new(config));
-        let stream =
-            connector.connect(address.ip().into(), stream).await.map_err(|error| error.to_string())?;
+        let stream = secured(federation, identity).await?;
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| error.to_string())?;

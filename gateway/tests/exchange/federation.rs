@@ -39,6 +39,11 @@ pub(crate) fn member(code: &str) -> MemberId {
     MemberId::new("CW", "COM", code).unwrap()
 }
 
+/// A server of a member.
+pub(crate) fn server(member_code: &str, code: &str) -> SecurityServerId {
+    SecurityServerId::new(member(member_code), code).unwrap()
+}
+
 /// `CW/COM/1/client`
 pub(crate) fn client() -> ClientId {
     ClientId::new(member("1"), Some("client")).unwrap()
@@ -105,7 +110,7 @@ pub(crate) struct Federation {
     pub consumer: Node,
     pub provider: Node,
     pub system: System,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// A fresh loopback address: tests run at the same time.
@@ -175,8 +180,12 @@ impl Node {
         format!("{}:{port}", self.ip).parse().unwrap()
     }
 
-    fn prepare(ca: &PilotCa, code: &str, folder: &TempDir, key: KeyKind) -> (Self, RegisteredServer) {
-        let id = SecurityServerId::new(member(code), "ss").unwrap();
+    fn prepare(
+        ca: &PilotCa,
+        id: SecurityServerId,
+        folder: &TempDir,
+        key: KeyKind,
+    ) -> (Self, RegisteredServer) {
         let ip = fresh_ip();
         let (authentication_key, authentication) =
             issue(ca, &id, CertificateUsage::Authentication, KeyKind::P256);
@@ -187,7 +196,7 @@ impl Node {
             response: ocsp_response(ca, &signing),
             certificate: signing,
         };
-        let client = if code == "1" { client() } else { provider() };
+        let client = if *id.owner() == member("1") { client() } else { provider() };
         let registered = RegisteredServer {
             id: id.clone(),
             address: Some(ip.clone()),
@@ -219,7 +228,7 @@ impl Node {
             rights: Mutex::default(),
         };
         let keys = Keys {
-            keys: Mutex::new(HashMap::from([(member(code), signing)])),
+            keys: Mutex::new(HashMap::from([(id.owner().clone(), signing)])),
             spoils: AtomicBool::new(false),
             intermediates: Mutex::default(),
         };
@@ -241,7 +250,7 @@ impl Node {
         (node, registered)
     }
 
-    fn start(&mut self, wishes: &Wishes) {
+    pub(crate) fn start(&mut self, wishes: &Wishes) {
         let (key, certificate) = &self.authentication;
         self.own_ocsp.set_certificates(vec![certificate.clone()]);
         let of_provider = wishes.provider_suites.as_ref().filter(|_| self.id.owner() == &member("2"));
@@ -283,6 +292,14 @@ impl Node {
         self.gateway = Some(Gateway::start(parts).unwrap());
     }
 
+    /// Stops; may be started again.
+    pub(crate) async fn halt(&mut self) {
+        self.gateway.take().unwrap().stop().await;
+        self.stop.send_replace(true);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        self.stop.send_replace(false);
+    }
+
     /// Authenticates itself with another key from the next connection on. It must be registered.
     pub(crate) fn authenticate_with(&self, ca: &PilotCa, key: &PrivateKey, certificate: &Certificate) {
         keep_response(&self.responses, ca, certificate);
@@ -307,8 +324,8 @@ impl Federation {
         let now = Clock::system().now();
         let settings = certs::ca::Settings::for_instance("CW");
         let ca = PilotCa::create(&folder.path().join("ca"), "1234", &settings, now).unwrap();
-        let (mut consumer, consumer_server) = Node::prepare(&ca, "1", &folder, wishes.key);
-        let (mut provider_node, provider_server) = Node::prepare(&ca, "2", &folder, wishes.key);
+        let (mut consumer, consumer_server) = Node::prepare(&ca, server("1", "ss"), &folder, wishes.key);
+        let (mut provider_node, provider_server) = Node::prepare(&ca, server("2", "ss"), &folder, wishes.key);
         let approved = ApprovedCa {
             name: "pilot".to_owned(),
             top: CaCertificate {
@@ -361,7 +378,7 @@ impl Federation {
         consumer.start(&wishes);
         provider_node.start(&wishes);
         let (shared, classes) = federation_parts;
-        Self { ca, shared, classes, consumer, provider: provider_node, system, _folder: folder }
+        Self { ca, shared, classes, consumer, provider: provider_node, system, folder }
     }
 
     /// Gives both nodes what stands in `shared` now.
@@ -371,12 +388,20 @@ impl Federation {
         }
     }
 
+    /// Registers another server of the provider, with the same services, before those that are there.
+    /// It is not started, and nothing is published.
+    pub(crate) fn another_server(&self, code: &str) -> Node {
+        let (node, registered) = Node::prepare(&self.ca, server("2", code), &self.folder, KeyKind::P256);
+        let (directory, known) = (&node.directory, &self.provider.directory);
+        directory.services.lock().unwrap().clone_from(&known.services.lock().unwrap());
+        directory.rights.lock().unwrap().clone_from(&known.rights.lock().unwrap());
+        self.shared.lock().unwrap().servers.insert(1, registered);
+        node
+    }
+
     /// Stops the provider's server and starts it again.
     pub(crate) async fn restart_provider(&mut self) {
-        self.provider.gateway.take().unwrap().stop().await;
-        self.provider.stop.send_replace(true);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        self.provider.stop.send_replace(false);
+        self.provider.halt().await;
         self.provider.start(&Wishes::default());
     }
 

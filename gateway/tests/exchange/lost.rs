@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use gateway::http::bind;
-use gateway::tls::Identity;
 use tokio::io::AsyncReadExt as _;
 use tokio_rustls::TlsAcceptor;
 
+use crate::craft::identity;
 use crate::federation::{Federation, PEER_PORT};
+use crate::service::showing;
 
 const ECHO: &str = "/r1/CW/COM/2/service/echo/x";
 
@@ -18,19 +19,12 @@ const ECHO: &str = "/r1/CW/COM/2/service/echo/x";
 async fn a_request_that_was_seen_is_not_sent_again() {
     let mut federation = Federation::start();
     federation.provider.gateway.take().unwrap().stop().await;
-    let (key, certificate) = &federation.provider.authentication;
-    let identity = Identity::new(vec![certificate.der().clone()], &key.pkcs8().unwrap()).unwrap();
-    let config =
-        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_cert_resolver(identity.server_resolver());
+    let config = showing(&identity(&federation.provider));
     let listener = bind(federation.provider.address(PEER_PORT), false).unwrap();
     let seen = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&seen);
     tokio::spawn(async move {
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let acceptor = TlsAcceptor::from(config);
         while let Ok((stream, _)) = listener.accept().await {
             let (acceptor, counted) = (acceptor.clone(), Arc::clone(&counted));
             tokio::spawn(async move {

@@ -24,6 +24,8 @@ mod requests;
 mod responses;
 mod rest;
 mod service;
+mod smuggling;
 mod soap;
+mod soap_tls;
 mod streams;
 mod trusting;

@@ -6,7 +6,6 @@ use std::sync::Mutex;
 use bytes::Bytes;
 use gateway::http::server::Service;
 use gateway::http::{Outgoing, bind, serve};
-use gateway::tls::Identity;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
@@ -16,8 +15,9 @@ use protocol::message::{RestRequest, RestResponse, request_hash};
 use protocol::transport::{Decoder, Direction, Encoder, Event, Limits, PartHeaders, PartKind, write_fault};
 use tokio::sync::watch;
 
-use crate::craft::{BOUNDARY, evidence, kind, sign};
+use crate::craft::{BOUNDARY, evidence, identity, kind, sign};
 use crate::federation::{Federation, PEER_PORT};
+use crate::service::shown;
 
 const ECHO: &str = "/r1/CW/COM/2/service/echo/x";
 
@@ -107,15 +107,7 @@ impl Impostor {
 pub(crate) async fn start_impostor() -> (Arc<Federation>, Arc<Impostor>, watch::Sender<bool>) {
     let mut federation = Federation::start();
     federation.provider.gateway.take().unwrap().stop().await;
-    let (key, certificate) = &federation.provider.authentication;
-    let identity = Identity::new(vec![certificate.der().clone()], &key.pkcs8().unwrap()).unwrap();
-    let config =
-        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_cert_resolver(identity.server_resolver());
-    let config = Arc::new(config);
+    let tls = shown(&identity(&federation.provider));
     let federation = Arc::new(federation);
     let impostor = Arc::new(Impostor {
         federation: Arc::clone(&federation),
@@ -125,7 +117,6 @@ pub(crate) async fn start_impostor() -> (Arc<Federation>, Arc<Impostor>, watch::
     let listener = bind(federation.provider.address(PEER_PORT), false).unwrap();
     let (stop, stopped) = watch::channel(false);
     let service = Arc::clone(&impostor);
-    let tls = move || Some(Arc::clone(&config));
     tokio::spawn(serve(listener, Some(tls), move |_| Some(Arc::clone(&service)), stopped));
     (federation, impostor, stop)
 }

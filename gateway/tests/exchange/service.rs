@@ -13,6 +13,7 @@ use gateway::tls::Identity;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::{HeaderMap, Request, Response};
+use rustls::ServerConfig;
 use tokio::sync::watch;
 
 /// What the system has seen.
@@ -45,19 +46,26 @@ impl System {
         let seen = Arc::new(Seen::default());
         let (stop, stopped) = watch::channel(false);
         let service = Arc::new(Answers(Arc::clone(&seen)));
-        let tls = identity.map(|identity| {
-            let provider = Arc::new(rustls::crypto::ring::default_provider());
-            let config = rustls::ServerConfig::builder_with_provider(provider)
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_no_client_auth()
-                .with_cert_resolver(identity.server_resolver());
-            let config = Arc::new(config);
-            move || Some(Arc::clone(&config))
-        });
-        tokio::spawn(serve(listener, tls, move |_| Some(Arc::clone(&service)), stopped));
+        tokio::spawn(serve(listener, identity.map(shown), move |_| Some(Arc::clone(&service)), stopped));
         Self { address, seen, _stop: stop }
     }
+}
+
+/// TLS that shows an identity and asks for none.
+pub(crate) fn shown(identity: &Identity) -> impl Fn() -> Option<Arc<ServerConfig>> + Send + Sync + use<> {
+    let config = showing(identity);
+    move || Some(Arc::clone(&config))
+}
+
+/// The same as a configuration.
+pub(crate) fn showing(identity: &Identity) -> Arc<ServerConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(identity.server_resolver());
+    Arc::new(config)
 }
 
 impl System {

@@ -8,6 +8,7 @@ use gateway::http::body::Piece;
 use gateway::http::server::Service;
 use gateway::http::{Outgoing, bind, serve};
 use gateway::ports::{Direction, LocalService, LoggedBody, ServiceTls, ServiceType, Side, Signer as _};
+use gateway::tls::Identity;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::{HeaderMap, Request, Response};
@@ -18,8 +19,9 @@ use tokio::sync::watch;
 use crate::calls::{Answer, call_at};
 use crate::craft::{BOUNDARY, Crafted, connect, evidence, kind};
 use crate::federation::{CLIENT_PORT, Federation, client, ocsp_response, service};
+use crate::service::shown;
 
-const PLAIN: &str = "text/xml; charset=utf-8";
+pub(crate) const PLAIN: &str = "text/xml; charset=utf-8";
 
 /// Spoils a message before it is sent.
 type Spoil = fn(&mut Crafted);
@@ -44,8 +46,8 @@ impl Service for System {
 }
 
 /// A federation with SOAP services `query` and `other`; the client may call the first.
-struct Soap {
-    federation: Federation,
+pub(crate) struct Soap {
+    pub(crate) federation: Federation,
     system: Arc<System>,
     _stop: watch::Sender<bool>,
 }
@@ -57,7 +59,12 @@ fn answer(content_type: &str, body: impl Into<Outgoing>) -> Response<Outgoing> {
 }
 
 impl Soap {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// The same with a system that shows an identity over TLS, if there is one.
+    pub(crate) fn start_with(identity: Option<&Identity>) -> Self {
         let federation = Federation::start();
         let listener = bind(format!("{}:0", federation.provider.ip).parse().unwrap(), false).unwrap();
         let address = listener.local_addr().unwrap();
@@ -65,16 +72,12 @@ impl Soap {
         let system = Arc::new(System { seen: Mutex::default(), answering: Mutex::new(answering) });
         let (stop, stopped) = watch::channel(false);
         let of_listener = Arc::clone(&system);
-        tokio::spawn(serve(
-            listener,
-            None::<fn() -> Option<Arc<rustls::ServerConfig>>>,
-            move |_| Some(Arc::clone(&of_listener)),
-            stopped,
-        ));
+        tokio::spawn(serve(listener, identity.map(shown), move |_| Some(Arc::clone(&of_listener)), stopped));
+        let scheme = if identity.is_some() { "https" } else { "http" };
         for code in ["query", "other"] {
             let registered = LocalService {
                 id: service(code),
-                url: format!("http://{address}/soap?x=1"),
+                url: format!("{scheme}://{address}/soap?x=1"),
                 timeout: Duration::from_secs(2),
                 tls: ServiceTls::Pinned,
                 disabled: None,
@@ -94,27 +97,32 @@ impl Soap {
         *self.system.answering.lock().unwrap() = Box::new(answering);
     }
 
-    async fn call(&self, content_type: &str, body: impl Into<Outgoing>) -> Answer {
-        let request = Request::builder()
-            .method("POST")
-            .uri("/")
-            .header("host", "x")
-            .header("soapaction", "\"urn:act\"")
-            .header("content-type", content_type);
-        call_at(self.federation.consumer.address(CLIENT_PORT), request.body(body.into()).unwrap()).await
+    pub(crate) async fn call(&self, content_type: &str, body: impl Into<Outgoing>) -> Answer {
+        call_at(self.federation.consumer.address(CLIENT_PORT), request(content_type, body)).await
     }
 
-    fn last_seen(&self) -> (String, HeaderMap, Bytes) {
+    pub(crate) fn last_seen(&self) -> (String, HeaderMap, Bytes) {
         self.system.seen.lock().unwrap().last().cloned().expect("a call")
     }
 
-    fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.system.seen.lock().unwrap().len()
     }
 }
 
+/// A call of an information system.
+pub(crate) fn request(content_type: &str, body: impl Into<Outgoing>) -> Request<Outgoing> {
+    let request = Request::builder()
+        .method("POST")
+        .uri("/")
+        .header("host", "x")
+        .header("soapaction", "\"urn:act\"")
+        .header("content-type", content_type);
+    request.body(body.into()).unwrap()
+}
+
 /// A message of the exchange with this element in its body and these further header blocks.
-fn envelope(wrapper: &str, more: &str) -> String {
+pub(crate) fn envelope(wrapper: &str, more: &str) -> String {
     format!(
         "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<!-- kept -->\n\
          <e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/' \
@@ -133,7 +141,7 @@ fn envelope(wrapper: &str, more: &str) -> String {
 }
 
 /// The code of a fault.
-fn code(answer: &Answer) -> String {
+pub(crate) fn code(answer: &Answer) -> String {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.headers["content-type"], "text/xml;charset=utf-8");
     assert_eq!(answer.headers["soapaction"], "");
@@ -393,7 +401,7 @@ async fn the_providers_server_refuses() {
 }
 
 /// The status of an answer that is no fault.
-fn code_free(answer: &Answer) -> u16 {
+pub(crate) fn code_free(answer: &Answer) -> u16 {
     assert!(!answer.headers.contains_key("soapaction"), "{:?}", answer.body);
     answer.status
 }
