@@ -178,7 +178,7 @@ async fn verifies(pilot: &Pilot, folder: &Path, container: &Path) {
 fn roles_may_open_as_many_files_as_the_system_allows() {
     let program = env!("CARGO_BIN_EXE_causeway");
     let script =
-        format!("ulimit -H -n 700 && ulimit -S -n 300 && exec {program} sample --listen 127.0.0.1:0");
+        format!("ulimit -S -n 300 && ulimit -H -n 700 && exec {program} sample --listen 127.0.0.1:0");
     let mut role =
         Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().expect("a shell starts");
     let mut said = String::new();
