@@ -60,6 +60,14 @@ impl Refusal {
         Self { fault: Fault::new(code, fault.text), cause: Some(cause), foreign, octets: None }
     }
 
+    /// The same refusal in other words; those it had are for our log.
+    pub(crate) fn with_text(mut self, text: &str) -> Self {
+        let cause = self.cause.take().unwrap_or_default();
+        let had = std::mem::replace(&mut self.fault.text, text.to_owned());
+        self.cause = Some(format!("{had}: {cause}").trim_end_matches([':', ' ']).to_owned());
+        self
+    }
+
     /// Whether the other side made the fault.
     pub(crate) fn is_foreign(&self) -> bool {
         self.foreign

@@ -106,10 +106,14 @@ async fn description(call: &Call) -> Result<Told, Refusal> {
     let service = described(call, named).ok_or_else(|| refused(format!("there is no service '{named}'")))?;
     if service.service_type != ServiceType::OpenApi {
         let name = service.service_type.name();
-        return Err(refused(format!("service '{named}' is of type {name}, not OPENAPI")).into());
+        return Err(refused(format!("Invalid service type: {name}")).into());
     }
-    let fetched =
-        call.fetch_description(&service).await.map_err(|refusal| refusal.with_code(code::INTERNAL_ERROR))?;
+    // Clients in use know both texts by their beginning.
+    let unread = "Failed reading service description from the provider's system";
+    let fetched = call
+        .fetch_description(&service)
+        .await
+        .map_err(|refusal| refusal.with_code(code::INTERNAL_ERROR).with_text(unread))?;
     let format = Format::of(fetched.content_type.as_deref(), &fetched.path);
     let masked = openapi::without_servers(&fetched.body, format).map_err(|error| {
         let text = format!("the description of service '{named}' cannot be handed out");
