@@ -135,11 +135,7 @@ fn prepare(config: &Config, clock: Clock) -> Result<Prepared, StartError> {
     let keys = SigningKeys::open(config, &pin, clock.now())?;
     drop(pin);
 
-    let http = listen(config.http)?;
-    let https = config.https.map(listen).transpose()?;
-    let at = |listener: &std::net::TcpListener, asked: SocketAddr| listener.local_addr().unwrap_or(asked);
-    let https_at = https.as_ref().zip(config.https).map(|(listener, asked)| at(listener, asked));
-    let address = Address::new(config.address.as_deref(), at(&http, config.http), https_at);
+    let Ports { http, https, address } = Ports::open(config.http, config.https, config.address.as_deref())?;
     let https = match https {
         Some(listener) => {
             Some((listener, tls::acceptor(config.tls.as_ref(), &keys, address.host(), clock.now())?))
@@ -166,8 +162,31 @@ fn prepare(config: &Config, clock: Clock) -> Result<Prepared, StartError> {
     Ok(Prepared { http, https, anchors: anchors(), published, publisher })
 }
 
+/// Ports that are open, and the address at which clients find them.
+pub(crate) struct Ports {
+    pub(crate) http: std::net::TcpListener,
+    pub(crate) https: Option<std::net::TcpListener>,
+    pub(crate) address: Address,
+}
+
+impl Ports {
+    /// Opens both; without a configured address, clients use that where HTTP listens.
+    pub(crate) fn open(
+        http_at: SocketAddr,
+        https_at: Option<SocketAddr>,
+        configured: Option<&str>,
+    ) -> Result<Self, StartError> {
+        let http = listen(http_at)?;
+        let https = https_at.map(listen).transpose()?;
+        let at = |listener: &std::net::TcpListener, asked: SocketAddr| listener.local_addr().unwrap_or(asked);
+        let https_at = https.as_ref().zip(https_at).map(|(listener, asked)| at(listener, asked));
+        let address = Address::new(configured, at(&http, http_at), https_at);
+        Ok(Self { http, https, address })
+    }
+}
+
 /// Binds without a runtime, so that nothing is half started when something else fails.
-pub(crate) fn listen(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
+fn listen(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
     bind(address, false).and_then(TcpListener::into_std).map_err(|error| {
         let advice = match error.kind() {
             io::ErrorKind::PermissionDenied => {

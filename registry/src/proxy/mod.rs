@@ -27,8 +27,8 @@ use tokio::time::Instant;
 
 use crate::files;
 use crate::keys::SigningKeys;
-use crate::publish::{Address, SourceKind};
-use crate::registry::{StartError, listen};
+use crate::publish::SourceKind;
+use crate::registry::{Ports, StartError};
 use crate::serve::{Connections, Publication};
 use crate::tls;
 use documents::Mirrored;
@@ -99,11 +99,7 @@ fn prepare(config: &Config, clock: Clock) -> Result<Prepared, ProxyError> {
     let pin = config.pin.get().map_err(StartError::from)?;
     let folder = |path: PathBuf| move |error| StartError::Folder { path, error };
     files::make_folder(&config.state_folder, 0o700).map_err(folder(config.state_folder.clone()))?;
-    let http = listen(config.http)?;
-    let https = config.https.map(listen).transpose()?;
-    let at = |listener: &std::net::TcpListener, asked: SocketAddr| listener.local_addr().unwrap_or(asked);
-    let https_at = https.as_ref().zip(config.https).map(|(listener, asked)| at(listener, asked));
-    let address = Address::new(config.address.as_deref(), at(&http, config.http), https_at);
+    let Ports { http, https, address } = Ports::open(config.http, config.https, config.address.as_deref())?;
     let https = match https {
         Some(listener) => {
             let keys = SigningKeys::open_for(config.tls_keys(), &[], &pin, clock.now());

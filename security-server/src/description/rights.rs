@@ -20,7 +20,7 @@ pub fn add_endpoint(
     path: &str,
 ) -> Result<(), DescriptionError> {
     let service = rest_service(client, code)?;
-    let endpoint = Endpoint { path: path.to_owned(), method: method.to_ascii_uppercase(), generated: false };
+    let endpoint = by_hand(method, path);
     let is_base = endpoint.path == "**" && endpoint.method == "*";
     if is_base || find(service, &endpoint).is_some() {
         return Err(DescriptionError::EndpointExists(endpoint_name(&endpoint)));
@@ -40,7 +40,7 @@ pub fn remove_endpoint(
     path: &str,
 ) -> Result<(), DescriptionError> {
     let service = rest_service(client, code)?;
-    let meant = Endpoint { path: path.to_owned(), method: method.to_ascii_uppercase(), generated: false };
+    let meant = by_hand(method, path);
     match find(service, &meant) {
         None => return Err(DescriptionError::EndpointNotFound(endpoint_name(&meant))),
         Some(found) if found.generated => {
@@ -102,6 +102,11 @@ fn plain(right: AccessRight) -> AccessRight {
         path: right.path.filter(|path| path != "**"),
         ..right
     }
+}
+
+/// An endpoint that no document has.
+fn by_hand(method: &str, path: &str) -> Endpoint {
+    Endpoint { path: path.to_owned(), method: method.to_ascii_uppercase(), generated: false }
 }
 
 fn rest_service<'c>(
