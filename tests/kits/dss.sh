@@ -12,14 +12,7 @@ cd "$(dirname "$0")/../.."
 java_with dss Judge.java
 network=127.0.62
 state=$work/state
-timeout 900 "$causeway" up --state "$state" --network "$network" >"$work/up.txt" 2>&1 &
-up=$!
-for _ in $(seq 300); do
-  grep -q 'keeps running' "$work/up.txt" && break
-  kill -0 "$up" 2>/dev/null || break
-  sleep 1
-done
-grep -q 'keeps running' "$work/up.txt" || { cat "$work/up.txt"; echo "FAILED: the federation does not start"; exit 1; }
+start_up "$state" "$network"
 # At once, so that they share time-stamps.
 calls=()
 for i in $(seq 12); do

@@ -24,6 +24,20 @@ java_with() {
   javac -encoding UTF-8 -cp "$work/packages/*" -d "$work/classes" "${@/#/$kit/}"
 }
 
+# start_up STATE NETWORK: has a pilot federation run in the background until the kit ends.
+start_up() {
+  timeout 900 "$causeway" up --state "$1" --network "$2" >"$work/up.txt" 2>&1 &
+  up=$!
+  for _ in $(seq 300); do
+    grep -q 'keeps running' "$work/up.txt" && return
+    kill -0 "$up" 2>/dev/null || break
+    sleep 1
+  done
+  cat "$work/up.txt"
+  echo "FAILED: the federation does not start"
+  exit 1
+}
+
 # java_run CLASS ARGUMENT...
 java_run() {
   java -cp "$work/classes:$work/packages/*" "$@" 2>"$work/java.txt" || { tail -n 40 "$work/java.txt"; exit 1; }
