@@ -7,6 +7,7 @@ are judged by the kit `evidence`.
 usage: kit.py CAUSEWAY WORK_FOLDER
 """
 
+import base64
 import dataclasses
 import os
 import sys
@@ -27,8 +28,7 @@ with zipfile.ZipFile(os.path.join(state, "evidence", "answer.asice")) as archive
     entries = {name: archive.read(name) for name in archive.namelist()}
 document = entries["META-INF/signatures.xml"]
 root = etree.fromstring(document)
-certificate = x509.load_der_x509_certificate(
-    __import__("base64").b64decode(root.findtext(f".//{DS}X509Certificate")))
+certificate = x509.load_der_x509_certificate(base64.b64decode(root.findtext(f".//{DS}X509Certificate")))
 
 # The signature lies in `asic:XAdESSignatures`. It refers to a file of the container and to its properties;
 # neither reference names a transform, so XML Signature canonicalizes with Canonical XML 1.0.
@@ -73,26 +73,25 @@ refused("another signing time", InvalidDigest, xml=document[:year] + b"1" + docu
 value = root.find(f".//{DS}SignatureValue")
 flipped = value.text.replace(value.text.strip()[0], "A" if value.text.strip()[0] != "A" else "B", 1)
 refused("another signature value", InvalidSignature, xml=document.replace(value.text.encode(), flipped.encode()))
-other = next(
-    x509.load_pem_x509_certificate(open(os.path.join(folder, name), "rb").read())
-    for folder, _, names in os.walk(os.path.join(state, "registry")) for name in sorted(names) if name == "tsa.pem")
+with open(os.path.join(state, "registry", "tsa.pem"), "rb") as file:
+    other = x509.load_pem_x509_certificate(file.read())
 refused("another certificate", (InvalidSignature, InvalidInput, InvalidDigest), x509_cert=other)
 
-# Outside of a container, and in other places, there is nothing that it could verify.
+# What it refuses, and why.
 reason = refused("the signature as if it had one reference", (InvalidInput, InvalidSignature),
                  config=dataclasses.replace(XADES, expect_references=1))
 told("signxml with its own defaults", f"they expect one reference, and the format has two: {reason}")
 try:
     XAdESVerifier().verify(document, expect_config=XADES, x509_cert=certificate)
-except InvalidInput as error:
+except (InvalidInput, InvalidSignature) as error:
     told("signxml without a resolver", f"the reference is a path in the container, which signxml does not read: {error}")
 else:
     check("a reference to a file needs the file", False)
 try:
     verify(ca_pem_file=os.path.join(state, "registry", "ca.pem"))
-except (InvalidCertificate, InvalidInput, ValueError) as error:
-    told("the path to the CA", "signxml uses the rules of the Web for certificates, which want a DNS name and TLS"
-         f" usages in the signer's; those of members name a member: {error}")
+except (InvalidCertificate, InvalidInput) as error:
+    told("the path to the CA", "signxml wants the key usage digitalSignature of a signer; certificates for signing"
+         f" messages have nonRepudiation alone, which is what tells them from those of servers: {error}")
 else:
     check("the path to the CA", True)
 finish()

@@ -23,11 +23,17 @@ PROVIDER = ("CW", "NDC", "2001", "population")
 START_SECONDS = 120
 
 counted = {"ok": 0, "skipped": 0}
+# Folders of logs, whose ends are shown when a check fails.
+logs = []
 
 
 def check(what, good, detail=""):
     """Counts what is as it must be; the first that is not ends the kit."""
     if not good:
+        for folder in logs:
+            for name in sorted(os.listdir(folder)):
+                with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
+                    print(f"-- {name}", *file.readlines()[-8:], sep="\n", flush=True)
         sys.exit(f"FAILED: {what} {detail}")
     counted["ok"] += 1
     print(f"ok: {what}", flush=True)
@@ -50,6 +56,7 @@ class Pilot:
 
     def __init__(self, causeway, folder, more):
         self.causeway, self.folder = causeway, folder
+        logs.append(os.path.join(folder, "logs"))
         self._run("--once")
         for server, text in more.items():
             with open(os.path.join(folder, server, "server.toml"), "a", encoding="utf-8") as file:
