@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rustix::fs::{FlockOperation, flock};
@@ -120,13 +121,20 @@ fn create_folders(storage: &dyn Storage, folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Tries for a moment: a program that the last writer was just starting shares its lock until it runs.
 fn lock(folder: &Path) -> Result<File, OpenError> {
+    const TRIES: u32 = 20;
+    const PAUSE: Duration = Duration::from_millis(10);
     let lock = File::options().create(true).truncate(false).write(true).open(folder.join("lock"))?;
-    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(lock),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::Locked(folder.display().to_string())),
-        Err(error) => Err(OpenError::Io(error.into())),
+    for attempt in 1..=TRIES {
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(lock),
+            Err(rustix::io::Errno::WOULDBLOCK) if attempt < TRIES => std::thread::sleep(PAUSE),
+            Err(rustix::io::Errno::WOULDBLOCK) => break,
+            Err(error) => return Err(OpenError::Io(error.into())),
+        }
     }
+    Err(OpenError::Locked(folder.display().to_string()))
 }
 
 /// Segments that a crash left half begun.
