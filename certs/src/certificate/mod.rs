@@ -3,6 +3,7 @@
 //! A [`Certificate`] holds the bytes and what every check asks for. Parsing says nothing about trust;
 //! that is `trust`'s matter. Kinds of certificates: global configuration and trust §14.1.
 
+mod details;
 pub mod name;
 mod parse;
 
@@ -15,6 +16,7 @@ use protocol::configuration::CertificateHashes;
 use protocol::signature::SignatureAlgorithm;
 use protocol::time::UtcTime;
 
+pub use details::{Details, PublicKeyDetails};
 pub use name::DistinguishedName;
 pub(crate) use parse::{SignedParts, extensions as read_extensions};
 

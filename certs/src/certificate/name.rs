@@ -49,6 +49,19 @@ const KEYWORDS: [(ObjectIdentifier, &str); 9] = [
     (attribute::USER_ID, "UID"),
 ];
 
+/// The further attribute types that Java prints by keyword where people read the name.
+const MORE_KEYWORDS: [(&str, &str); 9] = [
+    ("2.5.4.5", "SERIALNUMBER"),
+    ("2.5.4.12", "T"),
+    ("2.5.4.46", "DNQ"),
+    ("2.5.4.4", "SURNAME"),
+    ("2.5.4.42", "GIVENNAME"),
+    ("2.5.4.43", "INITIALS"),
+    ("2.5.4.44", "GENERATION"),
+    ("1.2.840.113549.1.9.1", "EMAILADDRESS"),
+    ("1.3.6.1.4.1.42.2.11.2.1", "IP"),
+];
+
 /// A distinguished name. Equality is the comparison described above, not that of bytes.
 #[derive(Clone)]
 pub struct DistinguishedName {
@@ -134,9 +147,27 @@ impl DistinguishedName {
         }
         text
     }
+
+    /// The name as Java prints it for people, which administrators see: last RDN first, a comma and a
+    /// space between, more keywords than RFC 2253 has, quotes around what would be mistaken.
+    pub fn to_java_text(&self) -> String {
+        let rdn = |rdn: &Vec<Attribute>| rdn.iter().map(Attribute::java_text).collect::<Vec<_>>().join(" + ");
+        self.rdns.iter().rev().map(rdn).collect::<Vec<_>>().join(", ")
+    }
 }
 
 impl Attribute {
+    fn java_text(&self) -> String {
+        let oid = self.kind.to_string();
+        let known = KEYWORDS.iter().find(|(kind, _)| *kind == self.kind).map(|(_, keyword)| *keyword);
+        let more = || MORE_KEYWORDS.iter().find(|(kind, _)| *kind == oid).map(|(_, keyword)| *keyword);
+        let keyword = known.or_else(more).map_or_else(|| format!("OID.{oid}"), str::to_owned);
+        match &self.text {
+            Some(value) => format!("{keyword}={}", quoted(value)),
+            None => format!("{keyword}=#{}", protocol::digest::hex(&self.der)),
+        }
+    }
+
     fn print(&self, text: &mut String) {
         let keyword = KEYWORDS.iter().find(|(kind, _)| *kind == self.kind).map(|(_, keyword)| *keyword);
         match (keyword, &self.text) {
@@ -178,6 +209,24 @@ fn escape(value: &str, text: &mut String) {
             }
         }
     }
+}
+
+/// A value as it stands, or in quotes if something in it would end it or be mistaken for syntax.
+fn quoted(value: &str) -> String {
+    let special = |letter: char| ",+=\n<>#;\\\"".contains(letter);
+    let at_ends = |letter: char| matches!(letter, ' ' | '\n');
+    if !value.contains(special) && !value.starts_with(at_ends) && !value.ends_with(at_ends) {
+        return value.to_owned();
+    }
+    let mut text = String::from('"');
+    for letter in value.chars() {
+        if matches!(letter, '"' | '\\') {
+            text.push('\\');
+        }
+        text.push(letter);
+    }
+    text.push('"');
+    text
 }
 
 fn wrap(tag: Tag, content: &[u8], to: &mut Vec<u8>) -> Result<(), NameError> {
@@ -324,6 +373,16 @@ mod tests {
         prints(&[&[(CN, 30, &[0, 0xe4, 0x01, 0x60])]], "CN=äŠ");
         prints(&[&[(CN, 20, &[0xe4])]], "CN=ä");
         prints(&[], "");
+    }
+
+    #[test]
+    fn names_print_for_people() {
+        let text = |rdns: &[&[(ObjectIdentifier, u8, &[u8])]]| name(rdns).to_java_text();
+        assert_eq!(text(&[&[(O, 12, b"Test")], &[(CN, 12, b"Test CA")]]), "CN=Test CA, O=Test");
+        assert_eq!(text(&[&[(SERIAL, 19, b"A/1")]]), "SERIALNUMBER=A/1");
+        assert_eq!(text(&[&[(O, 12, b"a, \"b\""), (CN, 12, b"b")]]), r#"O="a, \"b\"" + CN=b"#);
+        let organization = attribute::ORGANIZATION_IDENTIFIER;
+        assert_eq!(text(&[&[(organization, 12, b"x")]]), "OID.2.5.4.97=x");
     }
 
     #[test]

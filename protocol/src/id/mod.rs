@@ -4,6 +4,7 @@
 //! prints its *short form* (`CW-TEST/GOV/1001/permits`), which is for people and is not parsed back.
 
 mod encoded;
+mod joined;
 
 use std::fmt;
 use std::sync::Arc;
