@@ -7,6 +7,7 @@
 pub mod config;
 mod fields;
 mod files;
+pub mod instance;
 pub mod keys;
 mod pin;
 pub mod proxy;
@@ -14,6 +15,7 @@ pub mod publish;
 mod publisher;
 mod random;
 mod registry;
+pub mod requests;
 mod serve;
 pub mod state;
 pub mod store;
@@ -21,6 +23,7 @@ mod tls;
 
 pub use config::Config;
 pub use fields::{Problem, Problems};
+pub use instance::{Actor, Desk, Refusal};
 pub use pin::{PinError, PinSource};
 pub use publisher::anchor_file;
 pub use registry::{ChangeError, Registry, Running, StartError};

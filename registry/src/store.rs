@@ -1,21 +1,55 @@
 //! Where the registry keeps what must survive a power cut.
 //!
-//! The values are few and small: the state in force with the files it refers to. They are held in
-//! `sled`, which needs some care, and this module is the only one that knows about it.
+//! A declared instance is one value; an administered one is a record for each thing that it has. They are
+//! held in `sled`, which needs some care, and this module is the only one that knows about it.
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// Keeps values by name. What `put` has returned from is on disk.
+/// A name and its value.
+pub type Pair = (Vec<u8>, Vec<u8>);
+
+/// Keeps values by name. What `write` has returned from is on disk.
 pub trait Store: Send + Sync {
     /// The value of this name.
     fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Sets the value of this name, durably and as a whole: after a crash there is the old value or
-    /// the new one.
-    fn put(&self, name: &str, value: &[u8]) -> Result<(), StoreError>;
+    /// All values whose name starts with `prefix`, in the order of their names.
+    fn scan(&self, prefix: &str) -> Result<Vec<Pair>, StoreError>;
+
+    /// Makes all changes of the batch, durably and as a whole: after a crash there is all of it or
+    /// nothing.
+    fn write(&self, batch: Batch) -> Result<(), StoreError>;
+}
+
+/// Changes that become durable together. The last change of a name counts.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    changes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+impl Batch {
+    /// Sets a value.
+    pub fn put(&mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+        self.changes.push((name.into(), Some(value.into())));
+    }
+
+    /// Removes a value, if it is there.
+    pub fn remove(&mut self, name: impl Into<Vec<u8>>) {
+        self.changes.push((name.into(), None));
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// All changes in their order; none for a removal.
+    pub fn into_changes(self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        self.changes
+    }
 }
 
 /// The store cannot be used; the disk is full or broken, or another process holds it.
@@ -61,7 +95,7 @@ impl SledStore {
 }
 
 fn open(folder: &Path) -> io::Result<Database> {
-    // No flushing behind our back: `put` flushes, so that it knows when a value is durable.
+    // No flushing behind our back: `write` flushes, so that it knows when a value is durable.
     let config = sled::Config::new().path(folder).flush_every_ms(None).cache_capacity_bytes(4 << 20);
     let database = config.open::<LEAF_FANOUT>()?;
     // sled writes this file when it makes a database and never syncs it. Without it the database does
@@ -79,9 +113,25 @@ impl Store for SledStore {
         self.with(|database| Ok(database.get(name)?.map(|value| value.to_vec())))
     }
 
-    fn put(&self, name: &str, value: &[u8]) -> Result<(), StoreError> {
+    fn scan(&self, prefix: &str) -> Result<Vec<Pair>, StoreError> {
         self.with(|database| {
-            database.insert(name, value)?;
+            database
+                .scan_prefix(prefix)
+                .map(|pair| pair.map(|(name, value)| (name.to_vec(), value.to_vec())))
+                .collect()
+        })
+    }
+
+    fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        let mut changes = sled::Batch::default();
+        for (name, value) in batch.changes {
+            match value {
+                Some(value) => changes.insert(name, value),
+                None => changes.remove(name),
+            }
+        }
+        self.with(move |database| {
+            database.apply_batch(changes)?;
             database.flush().map(drop)
         })
     }
@@ -91,14 +141,20 @@ impl Store for SledStore {
 mod tests {
     use super::*;
 
+    fn put(store: &SledStore, name: &str, value: &[u8]) {
+        let mut batch = Batch::default();
+        batch.put(name, value);
+        store.write(batch).unwrap();
+    }
+
     #[test]
     fn values_survive_reopening() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store");
         let store = SledStore::open(&path).unwrap();
         assert_eq!(store.get("state").unwrap(), None);
-        store.put("state", b"first").unwrap();
-        store.put("state", &vec![7; 300_000]).unwrap();
+        put(&store, "state", b"first");
+        put(&store, "state", &vec![7; 300_000]);
         drop(store);
         let store = SledStore::open(&path).unwrap();
         assert_eq!(store.get("state").unwrap(), Some(vec![7; 300_000]));
@@ -107,10 +163,10 @@ mod tests {
     fn a_failure_is_not_for_ever() {
         let folder = tempfile::tempdir().unwrap();
         let store = SledStore::open(&folder.path().join("store")).unwrap();
-        store.put("state", b"first").unwrap();
+        put(&store, "state", b"first");
         let failed = store.with::<()>(|_| Err(io::Error::other("the disk is full")));
         assert!(failed.is_err());
         assert_eq!(store.get("state").unwrap(), Some(b"first".to_vec()));
-        store.put("state", b"second").unwrap();
+        put(&store, "state", b"second");
     }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Checked, Folder, InstanceState, Watched, read};
 use crate::fields::Problems;
-use crate::store::{Store, StoreError};
+use crate::store::{Batch, Store, StoreError};
 
 /// Longest state file.
 const LONGEST_STATE: u64 = 64 << 20;
@@ -144,7 +144,9 @@ impl Kept {
         let files = files.iter().map(|(path, content)| (path.clone(), STANDARD.encode(content))).collect();
         let record = serde_json::to_vec(&Record { generation, text, files });
         let record = record.map_err(|error| StateError::Held(error.to_string()))?;
-        if let Err(error) = store.put(NAME, &record) {
+        let mut batch = Batch::default();
+        batch.put(NAME, record);
+        if let Err(error) = store.write(batch) {
             // Once there is room again the same file is good.
             watched.read_again();
             return Err(error.into());

@@ -25,7 +25,7 @@ const PROFILE_PACKAGE: &str = "ee.ria.xroad.common.certificateprofile.impl.";
 
 /// A component of an identifier: the published set of characters, strictly (messages and transport
 /// §1.5).
-pub(super) fn code(text: &str) -> Result<(), String> {
+pub(crate) fn code(text: &str) -> Result<(), String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "'()+,-.=?".contains(c);
     if text.is_empty() {
         return Err("has an empty part".into());
@@ -99,7 +99,7 @@ pub(super) fn csr_format(text: &str) -> Result<CsrFormat, String> {
 }
 
 /// The identifier of an optional part that an operator provides: none that has a meaning of its own.
-pub(super) fn part_identifier(text: &str) -> Result<(), String> {
+pub(crate) fn part_identifier(text: &str) -> Result<(), String> {
     let taken = [PRIVATE_PARAMETERS, SHARED_PARAMETERS, node_classes::CONTENT_IDENTIFIER];
     let made = [MONITORING, FETCH_INTERVAL, NEXT_UPDATE];
     if taken.contains(&text) {
@@ -116,7 +116,7 @@ pub(super) fn part_identifier(text: &str) -> Result<(), String> {
 }
 
 /// The name of a file of configuration that is no other part's.
-pub(super) fn part_file_name(text: &str) -> Result<(), String> {
+pub(crate) fn part_file_name(text: &str) -> Result<(), String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     let plain = !text.starts_with('.') && text.len() <= 100 && text.bytes().all(allowed);
     let taken = [
@@ -134,7 +134,7 @@ pub(super) fn part_file_name(text: &str) -> Result<(), String> {
 }
 
 /// An absolute `http` or `https` URL.
-pub(super) fn url(text: &str) -> Result<(), String> {
+pub(crate) fn url(text: &str) -> Result<(), String> {
     let uri: Option<http::Uri> = text.parse().ok();
     let good = uri.is_some_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
@@ -143,7 +143,7 @@ pub(super) fn url(text: &str) -> Result<(), String> {
 }
 
 /// The full name of a certificate profile, from its short, simple or full name.
-pub(super) fn profile(text: &str) -> Result<String, String> {
+pub(crate) fn profile(text: &str) -> Result<String, String> {
     let simple = text.strip_prefix(PROFILE_PACKAGE).unwrap_or(text);
     match PROFILES.iter().find(|(short, long)| *short == simple || *long == simple) {
         Some((_, long)) => Ok(format!("{PROFILE_PACKAGE}{long}")),
@@ -155,12 +155,12 @@ pub(super) fn profile(text: &str) -> Result<String, String> {
 }
 
 /// `state`, `data-center` or `international`
-pub(super) fn node_class(text: &str) -> Result<NodeClass, String> {
+pub(crate) fn node_class(text: &str) -> Result<NodeClass, String> {
     NodeClass::from_name(text).ok_or_else(|| "must be state, data-center or international".into())
 }
 
 /// `1.2` or `1.3`
-pub(super) fn tls_floor(text: &str) -> Result<TlsFloor, String> {
+pub(crate) fn tls_floor(text: &str) -> Result<TlsFloor, String> {
     TlsFloor::from_name(text).ok_or_else(|| "must be \"1.2\" or \"1.3\"".into())
 }
 

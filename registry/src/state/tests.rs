@@ -8,7 +8,7 @@ use protocol::time::UtcTime;
 
 use super::kept::{Kept, StateError, Taken};
 use super::{Checked, Watched, read};
-use crate::store::{SledStore, Store, StoreError};
+use crate::store::{Batch, Pair, SledStore, Store, StoreError};
 
 const WHOLE: &str = r#"
 instance = "CW"
@@ -354,7 +354,9 @@ fn a_state_is_kept_and_its_changes_are_told() {
     let again = Kept::load(&store, now()).unwrap().unwrap();
     assert_eq!((again.generation, &again.state), (3, &kept.state));
 
-    store.put("state", b"{}").unwrap();
+    let mut batch = Batch::default();
+    batch.put("state", "{}");
+    store.write(batch).unwrap();
     assert!(matches!(Kept::load(&store, now()), Err(StateError::Held(_))));
 }
 
@@ -369,9 +371,13 @@ impl Store for Failing<'_> {
         self.store.get(name)
     }
 
-    fn put(&self, name: &str, value: &[u8]) -> Result<(), StoreError> {
+    fn scan(&self, prefix: &str) -> Result<Vec<Pair>, StoreError> {
+        self.store.scan(prefix)
+    }
+
+    fn write(&self, batch: Batch) -> Result<(), StoreError> {
         if self.written {
-            self.store.put(name, value)?;
+            self.store.write(batch)?;
         }
         Err(std::io::Error::other("the disk is full").into())
     }

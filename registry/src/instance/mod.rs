@@ -1,0 +1,47 @@
+//! The administered instance: what a registry keeps, and the commands that change it.
+//!
+//! Registry and administration §1. An instance is either declared in a file (`state`) or administered
+//! here: it starts with nothing, is initialised, and every later change is one command of the [`Desk`].
+//! A command is refused with a [`Refusal`] that names the rule, or is durable when it returns.
+//!
+//! Who may give which command is for the administration interface to decide; what is published is made
+//! from the instance by `publish`.
+
+mod certification;
+mod classes;
+mod contents;
+mod desk;
+pub(crate) mod draft;
+mod groups;
+mod identifiers;
+mod initialisation;
+pub(crate) mod members;
+mod model;
+mod policy;
+mod provider;
+pub(crate) mod record;
+mod refusal;
+mod rules;
+pub(crate) mod servers;
+pub(crate) mod stored;
+#[cfg(test)]
+pub(crate) mod tests;
+mod timestamping;
+mod tokens;
+
+pub use certification::ResponderChange;
+pub use contents::{GroupEntry, Instance, MemberEntry, ServerEntry};
+pub use desk::{Actor, Desk, Look};
+pub use identifiers::{Fault, Field, LONGEST, Rule};
+pub use initialisation::{Initialisation, InitialisationStatus};
+pub use model::{
+    ADDRESS_PLACE, AuthenticationCertificate, Authority, CertificationService, CertificationSettings, Client,
+    ConfigurationKey, ConfigurationPart, Counters, GlobalGroup, GroupMember, IntermediateCa, Member,
+    MemberClass, OWNERS_GROUP, OWNERS_GROUP_DESCRIPTION, OcspResponder, Parameters, Server, Subsystem,
+    TimestampingService, TrustedAnchor,
+};
+pub use policy::Policy;
+pub use provider::Provider;
+pub use refusal::Refusal;
+pub use rules::Rules;
+pub use tokens::{SOFTWARE_TOKEN, Tokens};

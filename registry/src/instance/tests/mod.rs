@@ -1,0 +1,4 @@
+//! Tables of what commands do and refuse.
+
+mod things;
+pub(crate) mod town;
