@@ -13,6 +13,7 @@ pub mod digest;
 pub mod fault;
 pub mod hash_chain;
 pub mod id;
+pub mod management;
 pub mod message;
 pub mod metadata;
 pub mod mime;

@@ -97,9 +97,22 @@ impl SoapMessage {
     /// over the request.
     ///
     /// # Errors
-    /// `service_failed.inconsistent_response`, its text naming the header block that differs;
-    /// `inconsistent_response` when the hash is missing or another one.
+    /// Those of [`check_header`](Self::check_header); `inconsistent_response` when the hash is missing or
+    /// another one.
     pub fn check_answers(&self, request: &Self, request_hash: &Digest) -> Result<(), Fault> {
+        self.check_header(request)?;
+        let stated = self.header.request_hash.as_ref().and_then(RequestHash::octets);
+        if stated.as_deref() != Some(request_hash.bytes()) {
+            return Err(inconsistent("requestHash"));
+        }
+        Ok(())
+    }
+
+    /// Checks that the header blocks are those of `request` (§2.7), for answers that carry no hash.
+    ///
+    /// # Errors
+    /// `service_failed.inconsistent_response`, its text naming the header block that differs.
+    pub fn check_header(&self, request: &Self) -> Result<(), Fault> {
         let (ours, theirs) = (&request.header, &self.header);
         let differs = [
             ("client", ours.client != theirs.client),
@@ -109,17 +122,10 @@ impl SoapMessage {
             ("issue", ours.issue != theirs.issue),
             ("id", ours.id != theirs.id),
         ];
-        let refused = |what: &str| {
-            Fault::new(code::INCONSISTENT_RESPONSE, format!("response does not match the request: {what}"))
-        };
-        if let Some((name, _)) = differs.iter().find(|(_, differs)| *differs) {
-            return Err(refused(name).within(code::SERVICE_FAILED));
+        match differs.iter().find(|(_, differs)| *differs) {
+            Some((name, _)) => Err(inconsistent(name).within(code::SERVICE_FAILED)),
+            None => Ok(()),
         }
-        let stated = theirs.request_hash.as_ref().and_then(RequestHash::octets);
-        if stated.as_deref() != Some(request_hash.bytes()) {
-            return Err(refused("requestHash"));
-        }
-        Ok(())
     }
 
     /// White space before the first header block, up to anything else.
@@ -148,6 +154,10 @@ impl SoapMessage {
         );
         [self.leading_space(), element.as_bytes()].concat()
     }
+}
+
+fn inconsistent(what: &str) -> Fault {
+    Fault::new(code::INCONSISTENT_RESPONSE, format!("response does not match the request: {what}"))
 }
 
 /// One change of a text.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use protocol::container::{Container, ContainerLimits, Parties};
 use protocol::hash_chain::{self, RequiredInput, Source};
 use protocol::id::{ClientId, MemberId, SecurityServerId, ServiceId};
+use protocol::management::{self, ManagementRequest, Received};
 use protocol::message::path::{PathGlob, normalised_service_path};
 use protocol::message::{RestRequest, RestResponse};
 use protocol::signature::{PartDigests, Parts, Rules, SignatureDocument, insert_timestamp};
@@ -29,6 +30,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("transport_heads", heads),
     ("soap_message", soap_message),
     ("soap_multipart", soap_multipart),
+    ("management_request", management_request),
     ("faults", faults),
     ("content_type", content_type),
     ("proxy_version", proxy_version),
@@ -214,6 +216,34 @@ fn soap_message(data: &[u8]) {
 }
 
 /// A multipart message comes out alike whatever the pieces, and what is written of it is read as the same.
+/// A request that is understood is the same when it is written by us, and can be answered. Its parts are
+/// the same when they are written again.
+fn management_request(data: &[u8]) {
+    let (body, boundary) = recorded_body(data);
+    for content_type in [management::content_type(&boundary), "text/xml".to_owned()] {
+        let Ok(received) = Received::read(&content_type, Bytes::copy_from_slice(body)) else { continue };
+        let message = received.message();
+        let again = |written: Result<Bytes, _>| {
+            written.ok().map(|body| Received::read(&content_type, body).expect("we read what we wrote"))
+        };
+        if let Ok(parts) = received.registration()
+            && let Some(again) = again(parts.write(message, &boundary))
+        {
+            assert_eq!(again.registration().as_ref(), Ok(&parts));
+        }
+        if let Ok(parts) = received.signed()
+            && let Some(again) = again(parts.write(message, &boundary))
+        {
+            assert_eq!(again.signed().as_ref(), Ok(&parts));
+        }
+        let Ok(request) = ManagementRequest::of(message) else { continue };
+        let ours = request.to_soap(message.service().provider(), "an-id").expect("what was XML is XML");
+        assert_eq!(ManagementRequest::of(&ours).as_ref(), Ok(&request));
+        let answer = management::accept(message, 7).expect("what was read can be answered");
+        assert_eq!(management::check_answer(message, &answer), Ok(Some(7)));
+    }
+}
+
 fn soap_multipart(data: &[u8]) {
     let boundary = "b0";
     let content_type = format!("multipart/related; boundary={boundary}");
