@@ -9,6 +9,7 @@ pub mod certificate;
 pub mod evidence;
 mod files;
 pub mod key;
+pub mod management;
 pub mod ocsp;
 mod pem;
 pub mod profile;
