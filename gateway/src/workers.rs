@@ -134,7 +134,7 @@ impl Sockets {
                 ));
             }
             if let (Some(listener), Some(identity)) = (clients_https, &node.internal) {
-                let config = Arc::new(tls::information_system_acceptor(identity));
+                let config = Arc::new(tls::anybody_acceptor(identity));
                 let acceptor = move || Some(Arc::clone(&config));
                 tokio::spawn(serve_within(
                     listener,

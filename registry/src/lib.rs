@@ -9,6 +9,7 @@ mod fields;
 mod files;
 pub mod instance;
 pub mod keys;
+pub mod management;
 mod pin;
 pub mod proxy;
 pub mod publish;

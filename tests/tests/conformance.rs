@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use causeway_tests::conformance::{
-    Cases, descriptions, evidence, globalconf, live, messages, recordings, subjects, vectors,
+    Cases, descriptions, evidence, globalconf, live, management, messages, recordings, subjects, vectors,
 };
 
 fn tell(text: std::fmt::Arguments<'_>) {
@@ -17,13 +17,15 @@ fn tell(text: std::fmt::Arguments<'_>) {
 
 type Area = (&'static str, fn() -> Option<PathBuf>, fn(&Path) -> Cases);
 
-const AREAS: [Area; 6] = [
+const AREAS: [Area; 8] = [
     ("messages", vectors, messages::cases),
     ("globalconf", vectors, globalconf::cases),
     ("subjects", vectors, subjects::cases),
     ("evidence", vectors, evidence::cases),
     ("service descriptions", vectors, descriptions::cases),
+    ("management requests", vectors, management::worked),
     ("live", recordings, live::cases),
+    ("live, management requests", recordings, management::recorded),
 ];
 
 #[test]

@@ -74,6 +74,18 @@ impl Fetcher {
         Self { tls: Arc::new(tls), connect, read }
     }
 
+    /// A fetcher from servers that show one of these certificates, whatever their names and issuers. It
+    /// offers `identity` to servers that ask for one.
+    pub fn pinned(
+        certificates: Vec<Bytes>,
+        identity: Option<&Identity>,
+        connect: Duration,
+        read: Duration,
+    ) -> Self {
+        let tls = tls::service_connector(identity, Pin::OneOf(certificates));
+        Self { tls: Arc::new(tls), connect, read }
+    }
+
     /// GETs a URL; at most `limit` bytes of body.
     pub async fn get(&self, url: &str, accept: Option<&str>, limit: usize) -> Result<Fetched, FetchError> {
         let mut headers = HeaderMap::new();

@@ -62,8 +62,9 @@ pub(crate) fn peer_connector(identity: &Identity, suites: &CipherSuites) -> Clie
         .with_client_cert_resolver(identity.client_resolver())
 }
 
-/// Accepts information systems: any certificate or none; connection types are judged per call (§5.2).
-pub(crate) fn information_system_acceptor(identity: &Identity) -> ServerConfig {
+/// Accepts information systems, or whoever else is judged per call (§5.2): with any certificate or none.
+/// Whoever shows one has its key.
+pub fn anybody_acceptor(identity: &Identity) -> ServerConfig {
     ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(VERSIONS)
         .expect("ring supports TLS 1.2 and 1.3")

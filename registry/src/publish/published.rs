@@ -6,6 +6,8 @@ use bytes::Bytes;
 use protocol::time::UtcTime;
 use serde::{Deserialize, Serialize};
 
+use crate::management::{WSDL, WSDL_PATH};
+
 /// What signing keys sign: one of the two configurations of an instance (§1), or what a configuration
 /// proxy serves (§13).
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -75,6 +77,10 @@ pub(crate) trait Documents: Send + Sync + 'static {
 
 impl Documents for Published {
     fn find(&self, path: &str, query: Option<&str>) -> Option<Found<'_>> {
+        // Servers take the codes of the management services from it (registry and administration §3.11).
+        if path == WSDL_PATH {
+            return Some(Found::Part(&WSDL));
+        }
         let name = path.strip_prefix('/')?;
         match SourceKind::ALL.into_iter().find(|kind| kind.directory() == name) {
             Some(kind) => self.directories.get(&(kind, version(query)?)).map(Found::Directory),
@@ -144,6 +150,8 @@ mod tests {
             ("/internalconf/", None, None),
             ("//internalconf", None, None),
             ("internalconf", None, None),
+            ("/managementservices.wsdl", None, Some(Found::Part(&WSDL))),
+            ("/managementservices.wsdl/", None, None),
             ("/", None, None),
             ("", None, None),
         ] {

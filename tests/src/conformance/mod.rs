@@ -11,6 +11,7 @@ pub mod evidence;
 pub mod globalconf;
 pub mod http;
 pub mod live;
+pub mod management;
 pub mod messages;
 pub mod replay;
 mod soap;

@@ -1,0 +1,11 @@
+//! The management services: what they refuse and why, over the wire and beside it. The registry's own
+//! rules stand behind a trait and are not asked here.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+#[path = "management/draft.rs"]
+mod draft;
+#[path = "management/refusals.rs"]
+mod refusals;
+#[path = "management/service.rs"]
+mod service;
