@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use administration::store::{SledStore, StoreError};
 use certs::token::{SoftwareToken, Token, TokenError};
 use gateway::Clock;
 use gateway::configuration::{self, ConfigurationClient};
@@ -17,7 +18,7 @@ use super::{StartError, log_key};
 use crate::config::Config;
 use crate::message_log::{self, MessageLog};
 use crate::replay_journal::ReplayJournal;
-use crate::state::{NodeState, SledStore, StateError, StoreError};
+use crate::state::{NodeState, StateError};
 
 pub(super) fn prepare_folder(folder: &Path) -> Result<(), StartError> {
     let refused =

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use administration::store::{Batch, Store, StoreError};
 use protocol::id::{ClientId, SecurityServerId};
 use serde::de::DeserializeOwned;
 
 use super::records::{ClientRecord, GroupRecord, RightsRecord, ServiceRecord, encode};
-use super::{Batch, ClientSettings, LocalConfiguration, LocalGroup, ServiceKey, Store, StoreError};
+use super::{ClientSettings, LocalConfiguration, LocalGroup, ServiceKey};
 
 const SERVER_KEY: &str = "meta/server";
 const KINDS: [&str; 4] = ["client/", "service/", "group/", "rights/"];
@@ -201,7 +202,9 @@ mod tests {
     use protocol::id::{GlobalGroupId, MemberId};
 
     use super::*;
-    use crate::state::{AccessRight, Endpoint, ServiceSettings, SledStore, Subject};
+    use administration::store::SledStore;
+
+    use crate::state::{AccessRight, Endpoint, ServiceSettings, Subject};
 
     fn client(subsystem: &str) -> ClientId {
         ClientId::new(MemberId::new("CW", "GOV", "1/2 ü").unwrap(), Some(subsystem)).unwrap()

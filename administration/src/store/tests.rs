@@ -102,7 +102,7 @@ fn acknowledged_batches_survive_a_kill() {
         let folder = folder.path().join("state");
         for round in 1..=4 {
             let mut child = Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "state::tests::child_that_writes_until_killed", "--nocapture"])
+                .args(["--exact", "store::tests::child_that_writes_until_killed", "--nocapture"])
                 .env(CHILD_STORE, name)
                 .env(CHILD_FOLDER, &folder)
                 .stdout(Stdio::piped())
