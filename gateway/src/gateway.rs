@@ -6,6 +6,7 @@ use std::sync::Arc;
 use certs::evidence::VerifiedSignatures;
 
 use crate::clock::Clock;
+use crate::exchange::own::OwnCalls;
 use crate::node::{Node, PortConnections};
 use crate::ocsp::{OwnResponses, PeerResponses};
 use crate::ports::{MessageLog, NodeDirectory, Signer};
@@ -105,6 +106,11 @@ impl RunningGateway {
     pub fn counter(&self) -> impl Fn() -> Counts + Send + Sync + 'static {
         let node = Arc::clone(&self.node);
         move || node.counts()
+    }
+
+    /// Makes calls in the name of the server's owner. Their connections live on `runtime`.
+    pub fn own_calls(&self, runtime: tokio::runtime::Handle) -> OwnCalls {
+        OwnCalls::new(Arc::clone(&self.node), runtime)
     }
 
     /// Stops accepting, lets running exchanges finish within [`Settings::stop_timeout`], then returns.

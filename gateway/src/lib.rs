@@ -26,5 +26,6 @@ pub mod tls;
 mod workers;
 
 pub use clock::Clock;
+pub use exchange::own::OwnCalls;
 pub use gateway::{Gateway, GatewayParts, RunningGateway};
 pub use settings::Settings;

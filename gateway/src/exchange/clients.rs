@@ -121,23 +121,10 @@ impl ClientService {
         }
     }
 
-    /// Tells log and counters why there is no answer.
-    fn tell(&self, refusal: Refusal, summary: &Summary) -> Fault {
-        let stats = &self.worker.node.stats;
-        if refusal.is_foreign() {
-            stats.faults_received();
-        } else {
-            stats.faults_made();
-        }
-        let fault = refusal.tell(Origin::ClientProxy);
-        summary.tell(Some(&fault));
-        fault
-    }
-
     /// Tells a client that did not call over REST why there is no answer.
     fn refuse_soap(&self, refusal: Refusal, summary: &Summary) -> Response<Outgoing> {
         let octets = refusal.octets();
-        let fault = self.tell(refusal, summary);
+        let fault = tell(&self.worker.node, refusal, summary);
         fault_response(octets.unwrap_or_else(|| fault_octets(&fault)))
     }
 
@@ -156,7 +143,7 @@ impl ClientService {
 
     /// Tells a client that called over REST why there is no answer.
     fn refuse_rest(&self, refusal: Refusal, summary: &Summary, accept: &[HeaderValue]) -> Response<Outgoing> {
-        let fault = self.tell(refusal, summary);
+        let fault = tell(&self.worker.node, refusal, summary);
         let accept = accept.iter().filter_map(|value| value.to_str().ok());
         let (content_type, body) = error_body::render(&fault, accept);
         let mut response = Response::new(Outgoing::from(body));
@@ -172,6 +159,18 @@ impl ClientService {
         }
         response
     }
+}
+
+/// Tells log and counters why there is no answer.
+pub(super) fn tell(node: &Node, refusal: Refusal, summary: &Summary) -> Fault {
+    if refusal.is_foreign() {
+        node.stats.faults_received();
+    } else {
+        node.stats.faults_made();
+    }
+    let fault = refusal.tell(Origin::ClientProxy);
+    summary.tell(Some(&fault));
+    fault
 }
 
 fn accepted_types(head: &http::request::Parts) -> Vec<HeaderValue> {

@@ -12,6 +12,7 @@ mod framing;
 mod kinds;
 mod message;
 mod outlet;
+pub(crate) mod own;
 mod pace;
 pub(crate) mod passage;
 pub(crate) mod provider;

@@ -17,6 +17,7 @@ mod limits;
 mod lost;
 mod matrix;
 mod metadata;
+mod own;
 mod parts;
 mod refusals;
 mod replays;

@@ -52,7 +52,7 @@ pub(crate) struct Soap {
     _stop: watch::Sender<bool>,
 }
 
-fn answer(content_type: &str, body: impl Into<Outgoing>) -> Response<Outgoing> {
+pub(crate) fn answer(content_type: &str, body: impl Into<Outgoing>) -> Response<Outgoing> {
     let mut response = Response::new(body.into());
     response.headers_mut().insert("content-type", content_type.parse().unwrap());
     response
@@ -93,7 +93,10 @@ impl Soap {
         Self { federation, system, _stop: stop }
     }
 
-    fn answers(&self, answering: impl Fn(&HeaderMap, &Bytes) -> Response<Outgoing> + Send + Sync + 'static) {
+    pub(crate) fn answers(
+        &self,
+        answering: impl Fn(&HeaderMap, &Bytes) -> Response<Outgoing> + Send + Sync + 'static,
+    ) {
         *self.system.answering.lock().unwrap() = Box::new(answering);
     }
 
@@ -192,7 +195,7 @@ async fn a_plain_message_travels_to_the_byte() {
 }
 
 /// A multipart message: the SOAP part and attachments with these octets.
-fn multipart(boundary: &str, soap_type: &str, envelope: &str, attachments: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn multipart(boundary: &str, soap_type: &str, envelope: &str, attachments: &[Vec<u8>]) -> Vec<u8> {
     let mut body =
         format!("--{boundary}\r\ncontent-type:{soap_type}\r\nContent-ID: <root>\r\n\r\n{envelope}")
             .into_bytes();

@@ -8,7 +8,7 @@ use hyper::{Response, StatusCode};
 use protocol::digest::DigestAlgorithm;
 use protocol::fault::{Fault, code};
 use protocol::message::RestResponse;
-use protocol::soap;
+use protocol::soap::{self, SoapMessage};
 use protocol::transport::{self, ResponseHead};
 use tokio::task::JoinError;
 
@@ -116,6 +116,17 @@ impl LoggedAnswer {
         summary.status = Some(StatusCode::OK.as_u16());
         let Some(first) = self.0.attachments.into_iter().next() else { return Ok(None) };
         Ok(Some(first.body.into_outgoing().ok_or_else(lost)?))
+    }
+
+    /// The SOAP message of the answer.
+    pub(super) fn message(self, summary: &mut Summary) -> Result<SoapMessage, Refusal> {
+        summary.status = Some(StatusCode::OK.as_u16());
+        match self.0.response {
+            ResponseMessage::Soap(response) => Ok(response.message),
+            ResponseMessage::Rest(_) => {
+                Err(Fault::new(code::MISSING_SOAP, "the answer to a SOAP request is REST").into())
+            }
+        }
     }
 
     /// The answer as the client gets it.

@@ -1,4 +1,4 @@
-//! The body of a call, as the information system sends it.
+//! The body of a call, as the information system sends it, or as this server made it.
 
 use std::time::Duration;
 
@@ -22,6 +22,21 @@ impl<'a> Client<'a> {
     /// `silence` is the longest time that the client may be silent.
     pub(super) fn new(body: &'a mut Option<Incoming>, silence: Duration) -> Self {
         Self { body, pace: Pace::new(silence) }
+    }
+}
+
+/// A body that is in memory.
+pub(super) struct Held(Option<Bytes>);
+
+impl Held {
+    pub(super) fn new(body: Bytes) -> Self {
+        Self(Some(body).filter(|body| !body.is_empty()))
+    }
+}
+
+impl Input for Held {
+    async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        Ok(self.0.take())
     }
 }
 

@@ -13,6 +13,7 @@ mod request;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::Response;
 use hyper::body::Incoming;
 use protocol::soap::SoapMessage;
@@ -71,6 +72,32 @@ pub(super) async fn complete_own(call: Hashed, summary: &mut Summary) -> Result<
     let answer = answer.verify(summary)?;
     let answer = answer.log(summary).await?;
     answer.attachment(summary)
+}
+
+/// The steps of [`begin`] for a message that this server sends in the name of its owner.
+pub(super) async fn begin_owners(
+    worker: &Arc<Worker>,
+    head: &http::request::Parts,
+    body: Bytes,
+    summary: &mut Summary,
+) -> Result<Hashed, Refusal> {
+    let call = Accepted::new(worker)?;
+    let mut source = call.held(head, body)?;
+    let call = call.read(MessageType::Soap, head, &mut source, summary).await?;
+    let call = call.identify_owner()?;
+    let call = call.resolve()?;
+    let call = call.reach(summary).await?;
+    call.hash(&mut source).await
+}
+
+/// The steps of [`complete`] for a message that this server sent itself: the message that answers it.
+pub(super) async fn complete_owners(call: Hashed, summary: &mut Summary) -> Result<SoapMessage, Refusal> {
+    let call = call.sign().await?;
+    let call = call.log(summary).await?;
+    let answer = call.send().await?;
+    let answer = answer.verify(summary)?;
+    let answer = answer.log(summary).await?;
+    answer.message(summary)
 }
 
 /// The steps from the signature to the answer. They run to their end whether or not the client waits.

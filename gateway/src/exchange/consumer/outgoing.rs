@@ -14,14 +14,13 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 
 use super::answer::{Answered, answered_early};
-use super::client::Client;
 use super::request::{Connected, Parsed};
 use crate::exchange::evidence::append;
 use crate::exchange::framing::{Attachment, Framing};
 use crate::exchange::kinds::RequestMessage;
 use crate::exchange::message;
 use crate::exchange::outlet::{Destination, Reached};
-use crate::exchange::passage::{Passage, Sink, Source, Taken};
+use crate::exchange::passage::{Input, Passage, Sink, Source, Taken};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::summary::Summary;
 use crate::http::Outgoing;
@@ -74,7 +73,7 @@ pub(super) enum Outbound {
 pub(super) type Answer = JoinHandle<Result<(Response<Incoming>, Reached), Refusal>>;
 
 impl Connected {
-    pub(super) async fn hash(self, source: &mut Source<Client<'_>>) -> Result<Hashed, Refusal> {
+    pub(super) async fn hash(self, source: &mut Source<impl Input>) -> Result<Hashed, Refusal> {
         let taken = Taken::from(source).await?;
         if !taken.is_whole() {
             return self.stream(taken, source).await;
@@ -87,7 +86,7 @@ impl Connected {
     }
 
     /// Sends a long message on while it comes in.
-    async fn stream(self, taken: Taken, source: &mut Source<Client<'_>>) -> Result<Hashed, Refusal> {
+    async fn stream(self, taken: Taken, source: &mut Source<impl Input>) -> Result<Hashed, Refusal> {
         let Self { parsed, destination, reached } = self;
         let terms = reached.terms;
         let settings = &parsed.node().settings;

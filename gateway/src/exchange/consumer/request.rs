@@ -8,6 +8,7 @@ use hyper::Method;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use protocol::fault::{Fault, Origin, code};
+use protocol::id::ClientId;
 use protocol::message::RestRequest;
 use protocol::mime::PartHeaders;
 use protocol::soap::{self, Sender, SoapDecoder, SoapMessage};
@@ -16,10 +17,10 @@ use protocol::transport::MessageType;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::client::Client;
+use super::client::{Client, Held};
 use crate::exchange::kinds::{RequestMessage, SoapRequest};
 use crate::exchange::outlet::{Destination, Reached};
-use crate::exchange::passage::{SoapRead, Source};
+use crate::exchange::passage::{Input, SoapRead, Source};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::summary::Summary;
 use crate::http::server::Connection;
@@ -77,11 +78,20 @@ impl Accepted {
         let tls = node
             .identity
             .load()
-            .ok_or_else(|| refused("this security server has no authentication certificate in use"))?;
+            .ok_or_else(|| refused("Security server has no valid authentication certificate"))?;
         let ocsp = node.own_responses(&tls.chain, now).ok_or_else(|| {
             refused("this security server has no usable OCSP response for its authentication certificate")
         })?;
         Ok(Self { worker: Arc::clone(worker), snapshot, tls, ocsp, now })
+    }
+
+    /// What this server sends itself.
+    ///
+    /// # Errors
+    /// As [`source`](Self::source).
+    pub(super) fn held(&self, head: &http::request::Parts, body: Bytes) -> Result<Source<Held>, Refusal> {
+        let decoder = soap_decoder(head).map_err(|fault| fault.from_origin(Origin::Client))?;
+        Ok(Source::soap(Held::new(body), decoder, Sender::Client))
     }
 
     /// What the client sends behind the HTTP head.
@@ -112,7 +122,7 @@ impl Accepted {
         self,
         protocol: MessageType,
         head: &http::request::Parts,
-        source: &mut Source<Client<'_>>,
+        source: &mut Source<impl Input>,
         summary: &mut Summary,
     ) -> Result<Parsed, Refusal> {
         let request_id = Uuid::new_v4().to_string();
@@ -174,7 +184,7 @@ fn soap_decoder(head: &http::request::Parts) -> Result<SoapDecoder, Fault> {
 
 async fn read_soap(
     head: &http::request::Parts,
-    source: &mut Source<Client<'_>>,
+    source: &mut Source<impl Input>,
 ) -> Result<RequestMessage, Refusal> {
     match source.message().await? {
         SoapRead::Message(headers, message) => Ok(RequestMessage::Soap(Box::new(SoapRequest {
@@ -200,6 +210,16 @@ impl Parsed {
         let node = &self.accepted.worker.node;
         identify(node, self.request.client(), connection)?;
         Ok(Identified { parsed: self })
+    }
+
+    /// As [`identify`](Self::identify) for a call that this server makes itself, in the name of its owner.
+    pub(super) fn identify_owner(self) -> Result<Identified, Refusal> {
+        let owner = self.node().directory.server_id().owner();
+        if *self.request.client() == ClientId::from(owner.clone()) {
+            return Ok(Identified { parsed: self });
+        }
+        let text = format!("client '{}' is not the owner of this server", self.request.client());
+        Err(Fault::new(code::UNKNOWN_MEMBER, text).into())
     }
 
     pub(super) fn node(&self) -> &Node {
