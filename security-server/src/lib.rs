@@ -7,6 +7,7 @@ pub mod directory;
 pub mod doctor;
 pub mod enrol;
 mod gather;
+pub mod management;
 pub mod message_log;
 pub mod node;
 mod replay_journal;

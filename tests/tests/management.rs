@@ -7,5 +7,7 @@
 mod draft;
 #[path = "management/refusals.rs"]
 mod refusals;
+#[path = "management/sender.rs"]
+mod sender;
 #[path = "management/service.rs"]
 mod service;

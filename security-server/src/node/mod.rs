@@ -37,6 +37,7 @@ pub(crate) use ports::sockets;
 
 use crate::config::Config;
 use crate::directory::Directory;
+use crate::management::ManagementClient;
 use crate::message_log::ApprovedServices;
 use crate::replay_journal::ReplayJournal;
 use crate::signer::BatchSigner;
@@ -59,6 +60,7 @@ pub struct Running {
     ended: oneshot::Receiver<()>,
     thread: Option<JoinHandle<()>>,
     readiness: watch::Receiver<Readiness>,
+    management: Arc<ManagementClient>,
 }
 
 /// Whether a server takes part in exchanges.
@@ -90,14 +92,15 @@ impl SecurityServer {
         let thread =
             std::thread::Builder::new().name("node".to_owned()).spawn(run).map_err(StartError::Resources)?;
         let died = || StartError::Gateway("it ended unexpectedly; look into its log".to_owned());
-        let outcome = outcome.await.unwrap_or_else(|_| Err(died()));
-        let mut running = Running { stop, ended, thread: Some(thread), readiness };
-        if let Err(error) = outcome {
-            // The thread has nothing left to do, and holds no lock once it is gone.
-            running.end().await;
-            return Err(error);
+        match outcome.await.unwrap_or_else(|_| Err(died())) {
+            Ok(management) => Ok(Running { stop, ended, thread: Some(thread), readiness, management }),
+            Err(error) => {
+                // The thread has nothing left to do, and holds no lock once it is gone.
+                let _ = ended.await;
+                join(thread);
+                Err(error)
+            }
         }
-        Ok(running)
     }
 }
 
@@ -105,6 +108,11 @@ impl Running {
     /// Whether it takes part in exchanges, and changes of that.
     pub fn readiness(&self) -> watch::Receiver<Readiness> {
         self.readiness.clone()
+    }
+
+    /// Asks the registry for changes of this server.
+    pub fn management(&self) -> &Arc<ManagementClient> {
+        &self.management
     }
 
     /// Stops taking calls, lets running exchanges finish, writes what is to be written.
@@ -120,11 +128,15 @@ impl Running {
     }
 
     fn join(&mut self) {
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the node's thread has panicked");
+        if let Some(thread) = self.thread.take() {
+            join(thread);
         }
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("the node's thread has panicked");
     }
 }
 
@@ -135,7 +147,7 @@ impl Drop for Running {
     }
 }
 
-type Started = oneshot::Sender<Result<(), StartError>>;
+type Started = oneshot::Sender<Result<Arc<ManagementClient>, StartError>>;
 
 async fn run(
     config: Config,
@@ -148,7 +160,7 @@ async fn run(
         Ok(node) => node,
         Err(error) => return drop(started.send(Err(error))),
     };
-    drop(started.send(Ok(())));
+    drop(started.send(Ok(Arc::clone(&node.management))));
     // An error means that the handle is gone, which is a reason to stop as well.
     let _ = stop.wait_for(|stop| *stop).await;
     tracing::info!("stopping");
@@ -162,6 +174,7 @@ async fn run(
 struct Node {
     gateway: RunningGateway,
     tasks: JoinSet<()>,
+    management: Arc<ManagementClient>,
     // Writes what is left when all exchanges are over.
     _replays: Option<ReplayJournal>,
     // Holds the lock of the state folder.
@@ -249,7 +262,7 @@ impl Node {
             snapshot: Arc::clone(&snapshot),
             identity,
             internal: Some(internal),
-            signer,
+            signer: signer.clone(),
             log: log.clone(),
             directory: directory.clone(),
             own_ocsp: Arc::clone(&own_ocsp),
@@ -257,6 +270,9 @@ impl Node {
             replays: replays.0,
         };
         let gateway = Gateway::start(parts).map_err(|error| StartError::Gateway(error.to_string()))?;
+        let management =
+            Arc::new(ManagementClient::new(config.server.clone(), Arc::clone(&snapshot), signer));
+        management.set_calls(gateway.own_calls(tokio::runtime::Handle::current()));
 
         let mut tasks = JoinSet::new();
         tasks.spawn(configuration.run(stop.clone()));
@@ -269,7 +285,7 @@ impl Node {
         }
         tasks.spawn(follow(directory, state.clone(), snapshot, changes, stop.clone()));
         tracing::info!(server = %config.server, messages = %config.listen.messages, "security server started");
-        Ok(Self { gateway, tasks, _replays: replays.1, _state: state })
+        Ok(Self { gateway, tasks, management, _replays: replays.1, _state: state })
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use certs::certificate::Certificate;
+use certs::key::PrivateKey;
 use certs::trust::TrustStore;
 use gateway::snapshot::Snapshot;
 use protocol::fault::{Fault, code};
@@ -20,6 +21,7 @@ const LONGEST: Duration = Duration::from_secs(300);
 
 /// A certificate that may be chosen, and the thread that has its key.
 pub(super) struct Candidate {
+    pub(super) key: Arc<PrivateKey>,
     pub(super) certificate: Certificate,
     pub(super) worker: Arc<Worker>,
 }
@@ -33,6 +35,7 @@ pub(super) struct Choices {
 
 /// A chosen certificate with everything about it that goes into a signature document.
 pub(super) struct Choice {
+    pub(super) key: Arc<PrivateKey>,
     pub(super) evidence: Arc<SigningEvidence>,
     pub(super) worker: Arc<Worker>,
     made_of: (u64, u64), // generation of the snapshot, round of OCSP responses
@@ -73,6 +76,7 @@ impl Choices {
             match self.evidence(candidate, snapshot.trust(), freshness, ocsp, now) {
                 Ok((evidence, until)) => {
                     let choice = Arc::new(Choice {
+                        key: Arc::clone(&candidate.key),
                         evidence: Arc::new(evidence),
                         worker: Arc::clone(&candidate.worker),
                         made_of,

@@ -47,6 +47,16 @@ pub struct SigningKey {
     pub algorithm: SignatureAlgorithm,
 }
 
+/// What a member signs with now.
+pub struct Credentials {
+    /// The private key. It may be on a device, which lets one wait.
+    pub key: Arc<PrivateKey>,
+    /// Its certificate, DER.
+    pub certificate: Bytes,
+    /// An OCSP response by which the certificate may be used now, DER.
+    pub ocsp: Bytes,
+}
+
 /// Where the OCSP responses of own certificates come from.
 pub trait OwnOcsp: Send + Sync {
     /// A response by which the certificate may be used at this time.
@@ -103,16 +113,29 @@ impl BatchSigner {
         for SigningKey { key, certificate, member, algorithm } in keys {
             let worker = match workers.get(certificate.der()) {
                 Some(worker) => Arc::clone(worker),
-                None => Arc::new(Worker::start(key, algorithm, self.clock)?),
+                None => Arc::new(Worker::start(Arc::clone(&key), algorithm, self.clock)?),
             };
             workers.insert(certificate.der().clone(), Arc::clone(&worker));
-            members.entry(member).or_default().push(Candidate { certificate, worker });
+            members.entry(member).or_default().push(Candidate { key, certificate, worker });
         }
         let members = members
             .into_iter()
             .map(|(member, candidates)| (member.clone(), Arc::new(Choices::new(member, candidates))));
         self.members.store(Arc::new(members.collect()));
         Ok(())
+    }
+
+    /// The key that signs for a member now, for signatures that are not over messages.
+    ///
+    /// # Errors
+    /// As of signing messages.
+    pub fn credentials(&self, member: &MemberId) -> Result<Credentials, Fault> {
+        let choice = self.choice(member)?;
+        let ocsp = choice.evidence.ocsp_responses.first().cloned().ok_or_else(|| {
+            Fault::new(code::CANNOT_CREATE_SIGNATURE, "the signing certificate has no OCSP response")
+        })?;
+        let (key, certificate) = (Arc::clone(&choice.key), choice.evidence.certificate.clone());
+        Ok(Credentials { key, certificate, ocsp })
     }
 
     fn choice(&self, member: &MemberId) -> Result<Arc<choice::Choice>, Fault> {

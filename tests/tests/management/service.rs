@@ -23,11 +23,22 @@ use crate::draft::{Kit, multipart};
 
 /// A registry that takes everything that passed the checks, and remembers it.
 #[derive(Default)]
-struct Memory {
+pub(crate) struct Memory {
     view: Mutex<Option<Arc<View>>>,
     taken: Mutex<Vec<Checked>>,
     refused: Mutex<Vec<(Port, String)>>,
     declines: Mutex<Option<Declined>>,
+}
+
+impl Memory {
+    pub(crate) fn taken(&self) -> Vec<Checked> {
+        self.taken.lock().unwrap().clone()
+    }
+
+    /// Declines everything from now on.
+    pub(crate) fn decline(&self, declined: Declined) {
+        *self.declines.lock().unwrap() = Some(declined);
+    }
 }
 
 impl Registrar for Memory {
@@ -53,18 +64,18 @@ impl Registrar for Memory {
     }
 }
 
-struct Served {
-    kit: Kit,
-    memory: Arc<Memory>,
-    tls: Arc<ManagementTls>,
-    registration: String,
+pub(crate) struct Served {
+    pub(crate) kit: Kit,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) tls: Arc<ManagementTls>,
+    pub(crate) registration: String,
     management: String,
     _stop: watch::Sender<bool>,
     _folder: tempfile::TempDir,
 }
 
 impl Served {
-    async fn new(settings: &Settings) -> Self {
+    pub(crate) async fn new(settings: &Settings) -> Self {
         let kit = Kit::new();
         let memory = Arc::new(Memory::default());
         *memory.view.lock().unwrap() = Some(Arc::new(kit.view()));
@@ -147,7 +158,7 @@ async fn requests_are_taken_answered_and_refused() {
     }
     let answer = SoapMessage::parse(answered.body).unwrap();
     assert_eq!(check_answer(&message, &answer), Ok(Some(1)));
-    assert_eq!(memory.taken.lock().unwrap()[0].request(), &draft.request);
+    assert_eq!(memory.taken()[0].request(), &draft.request);
 
     // Only to be checked.
     if let Change::AuthCertReg { dry_run, .. } = &mut draft.request.change {
@@ -158,11 +169,11 @@ async fn requests_are_taken_answered_and_refused() {
     let answered = served.send(without_slash, &multipart(), draft.body()).await.unwrap();
     let answer = SoapMessage::parse(answered.body).unwrap();
     assert_eq!(check_answer(&message, &answer), Ok(Some(0)));
-    assert_eq!(memory.taken.lock().unwrap().len(), 1, "nothing more was kept");
+    assert_eq!(memory.taken().len(), 1, "nothing more was kept");
 
     // The registry's own rules.
     let declined = Declined { code: "management_request_exists".into(), status: 409 };
-    *memory.declines.lock().unwrap() = Some(declined);
+    memory.decline(declined);
     let rename =
         Change::ClientRename { client: kit.instance.client("COM/2002/shop"), subsystem_name: "S".into() };
     let body = kit.signed(rename, &kit.other).body();
