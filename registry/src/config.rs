@@ -18,8 +18,11 @@
 //! expiry-seconds = 600
 //! ```
 //!
-//! Only `[registry]` and `[token]` must be there. Paths are relative to the file. Unknown keys stop the
-//! start, and all problems are told at once.
+//! Only `[registry]` must be there, and for a declared instance `[token]`. Paths are relative to the file.
+//! Unknown keys stop the start, and all problems are told at once.
+//!
+//! Without `instance-file` the instance is administered: the registry starts with nothing, and waits for
+//! its initialisation.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -28,6 +31,7 @@ use std::time::Duration;
 use certs::key::KeyKind;
 
 use crate::fields::{At, Problems, Reader, Table};
+use crate::instance::Rules;
 use crate::keys::KeySettings;
 use crate::pin::PinSource;
 use crate::state::rules;
@@ -47,13 +51,16 @@ pub struct Config {
     /// here can publish any configuration once he also knows the PIN.
     pub state_folder: PathBuf,
     /// The declared state of the instance. Whoever can write it decides who is a member and which
-    /// certification services are believed.
-    pub instance_file: PathBuf,
+    /// certification services are believed. None: the instance is administered.
+    pub instance_file: Option<PathBuf>,
     /// Host under which clients reach the registry, with a port if that is not 80. It stands in anchors
     /// and in shared parameters. None: the address that HTTP listens on.
     pub address: Option<String>,
-    /// Where the PIN of the signing keys comes from.
-    pub pin: PinSource,
+    /// Where the PIN of the signing keys comes from. An administered instance may do without: then
+    /// somebody logs in after each start.
+    pub pin: Option<PinSource>,
+    /// Rules of administration; of no use to a declared instance.
+    pub rules: Rules,
     /// HTTP, by default `0.0.0.0:80`. Old clients fetch over plain HTTP only (§5.2); integrity comes
     /// from the signature.
     pub http: SocketAddr,
@@ -115,14 +122,20 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// A configuration with all defaults.
+    /// A configuration with all defaults, for a declared instance.
     pub fn new(state_folder: PathBuf, instance_file: PathBuf, pin: PinSource) -> Self {
+        Self { instance_file: Some(instance_file), pin: Some(pin), ..Self::administered(state_folder) }
+    }
+
+    /// A configuration with all defaults, for an administered instance.
+    pub fn administered(state_folder: PathBuf) -> Self {
         let anywhere = IpAddr::from([0, 0, 0, 0]);
         Self {
             state_folder,
-            instance_file,
+            instance_file: None,
             address: None,
-            pin,
+            pin: None,
+            rules: Rules::default(),
             http: SocketAddr::new(anywhere, 80),
             https: Some(SocketAddr::new(anywhere, 443)),
             tls: None,
@@ -165,25 +178,35 @@ impl Config {
 
 fn config(root: &mut Table<'_, '_>, folder: &Path) -> Option<Config> {
     root.need("registry");
-    root.need("token");
     let registry = root.table("registry").map(|mut table| {
         let state = table.needed_text("state");
-        let instance = table.needed_text("instance-file");
+        let instance = table.text("instance-file");
         let address = table.text("address");
-        let named = address.is_some();
+        if let (None, Some(at)) = (&instance, &address) {
+            let text = "is given at initialisation, since no instance-file declares the instance";
+            table.problem_at(&at.place, text);
+        }
+        let named = address.is_some() || instance.is_none();
         let address = address.filter(|at| obeys(&table, at, self::address));
         table.finish();
         (state, instance, address, named)
     });
-    let pin = root.table("token").and_then(|table| pin(table, folder));
+    let declared = registry.as_ref().is_none_or(|(_, instance, _, _)| instance.is_some());
+    if declared {
+        root.need("token");
+    }
+    let token = root.table("token");
+    let needs_pin = declared || token.is_some();
+    let pin = token.and_then(|table| pin(table, folder));
     let (state, instance, address, named) = registry?;
     let path = |at: At<String>| folder.join(at.value);
-    // The defaults stand in `new`; whatever is missing here was told.
-    let state = state.map(path).unwrap_or_default();
-    let instance = instance.map(path).unwrap_or_default();
-    let complete = pin.is_some();
-    let mut config = Config::new(state, instance, pin.unwrap_or(PinSource::Variable(String::new())));
+    // The defaults stand in `administered`; whatever is missing here was told.
+    let complete = pin.is_some() || !needs_pin;
+    let mut config = Config::administered(state.map(path).unwrap_or_default());
+    config.instance_file = instance.map(path);
     config.address = address.map(|at| at.value);
+    config.pin = pin;
+    administration(root, declared, &mut config.rules);
 
     listen(root, &mut config.http, &mut config.https);
     config.tls = tls(root, folder);
@@ -195,6 +218,48 @@ fn config(root: &mut Table<'_, '_>, folder: &Path) -> Option<Config> {
         );
     }
     complete.then_some(config)
+}
+
+/// `[administration]`
+fn administration(root: &mut Table<'_, '_>, declared: bool, decided: &mut Rules) {
+    let Some(mut table) = root.table("administration") else { return };
+    if declared {
+        table.problem("is of no use to a declared instance: leave it or instance-file out");
+    }
+    let Rules {
+        approve_certificates,
+        approve_clients,
+        approve_owner_changes,
+        second_person,
+        strict_identifiers,
+        trusted_anchors,
+        pin_policy,
+        parts,
+    } = decided;
+    for mut part in table.tables("configuration-part") {
+        let identifier = part.needed_text("identifier");
+        let identifier = identifier.filter(|at| obeys(&part, at, rules::part_identifier));
+        let name = part.needed_text("file-name").filter(|at| obeys(&part, at, rules::part_file_name));
+        part.finish();
+        let Some((identifier, name)) = identifier.zip(name) else { continue };
+        if parts.iter().any(|(known, file)| *known == identifier.value || *file == name.value) {
+            table.problem_at(&identifier.place, "is there already, or its file name is");
+        }
+        parts.push((identifier.value, name.value));
+    }
+    set(approve_certificates, table.boolean("auto-approve-certificates"));
+    set(approve_clients, table.boolean("auto-approve-clients"));
+    set(approve_owner_changes, table.boolean("auto-approve-owner-changes"));
+    set(second_person, table.boolean("second-person"));
+    set(strict_identifiers, table.boolean("strict-identifier-checks"));
+    set(trusted_anchors, table.boolean("trusted-anchors-allowed"));
+    set(pin_policy, table.boolean("enforce-pin-policy"));
+    if *second_person && (*approve_certificates || *approve_clients || *approve_owner_changes) {
+        table.problem(
+            "two persons cannot decide what a rule approves: leave second-person or auto-approve-* out",
+        );
+    }
+    table.finish();
 }
 
 /// `[listen]`
@@ -332,10 +397,18 @@ mod tests {
     #[test]
     fn defaults() {
         let config = Config::parse(LEAST, Path::new("/etc/causeway")).unwrap();
-        assert_eq!(config.instance_file, Path::new("/etc/causeway/i.toml"));
+        assert_eq!(config.instance_file.as_deref(), Some(Path::new("/etc/causeway/i.toml")));
         assert_eq!((config.period.as_secs(), config.expiry.as_secs(), config.minimum_version), (60, 600, 2));
         assert_eq!(config.https, Some("0.0.0.0:443".parse().unwrap()));
-        assert_eq!(config.pin, PinSource::File("/etc/causeway/pin".into()));
+        assert_eq!(config.pin, Some(PinSource::File("/etc/causeway/pin".into())));
+    }
+
+    #[test]
+    fn an_administered_instance() {
+        let text = "[registry]\nstate = 's'\n[administration]\nauto-approve-clients = true\n";
+        let config = Config::parse(text, Path::new("/etc")).unwrap();
+        assert_eq!((config.instance_file, config.pin), (None, None));
+        assert!(config.rules.approve_clients && config.rules.strict_identifiers);
     }
 
     #[track_caller]
@@ -350,6 +423,13 @@ mod tests {
     #[test]
     fn problems() {
         refused("", &["`registry` is missing", "`token` is missing"]);
+        let administered = "[registry]\nstate = 's'\n";
+        let named = format!("{administered}address = 'r.example'\n");
+        refused(&named, &["registry.address: is given at initialisation"]);
+        refused(&format!("{LEAST}[administration]\nsecond-person = true\n"), &["of no use to a declared"]);
+        let both = "[administration]\nsecond-person = true\nauto-approve-clients = true\n";
+        refused(&format!("{administered}{both}"), &["two persons cannot decide what a rule approves"]);
+        refused(&format!("{administered}[token]\n"), &["exactly one of pin-file"]);
         refused(&LEAST.replace("address = 'r.example'\n", ""), &["address is missing"]);
         refused(&LEAST.replace("r.example", "http://r.example"), &["registry.address: must be a host name"]);
         refused(&LEAST.replace("pin-file", "pin"), &["exactly one of pin-file", "token.pin: is not known"]);
@@ -388,8 +468,9 @@ mod tests {
     #[test]
     fn the_manual_is_a_file_that_can_be_used() {
         let config = Config::parse(MANUAL, Path::new("/etc/causeway")).expect("the manual's example");
-        let usual =
-            Config::new(config.state_folder.clone(), config.instance_file.clone(), config.pin.clone());
+        let usual = Config::administered(config.state_folder.clone());
+        assert!(config.instance_file.is_some() && config.pin.is_some());
+        assert_eq!(config.rules, usual.rules);
         assert_eq!((config.http, config.https), (usual.http, usual.https));
         assert_eq!((config.period, config.expiry), (usual.period, usual.expiry));
         assert_eq!((config.minimum_version, config.key), (usual.minimum_version, usual.key));

@@ -111,6 +111,25 @@ pub(crate) struct Signed {
     pub(crate) value: Vec<u8>,
 }
 
+/// Signs what a source publishes.
+pub(crate) trait ConfigurationSigner {
+    /// The verification certificates of a source: those of all its keys, active or not.
+    fn certificates(&self, kind: SourceKind) -> Vec<Vec<u8>>;
+
+    /// Signs with the active key of a source.
+    fn sign(&self, kind: SourceKind, octets: &[u8]) -> Result<Signed, KeysError>;
+}
+
+impl ConfigurationSigner for SigningKeys {
+    fn certificates(&self, kind: SourceKind) -> Vec<Vec<u8>> {
+        Self::certificates(self, kind)
+    }
+
+    fn sign(&self, kind: SourceKind, octets: &[u8]) -> Result<Signed, KeysError> {
+        Self::sign(self, kind, octets)
+    }
+}
+
 /// Where signing keys are, and how they sign.
 #[derive(Clone, Debug)]
 pub struct KeySettings {
@@ -126,7 +145,7 @@ pub struct KeySettings {
 
 impl KeySettings {
     /// The algorithm that a key of this kind signs directories with.
-    fn algorithm(&self, kind: KeyKind) -> SignatureAlgorithm {
+    pub(crate) fn algorithm(&self, kind: KeyKind) -> SignatureAlgorithm {
         let default = kind.default_algorithm();
         match (default.scheme, self.padding) {
             (SignatureScheme::RsaPkcs1, Padding::Pss) => {

@@ -1,67 +1,73 @@
 //! The thread that keeps the publication fresh: notices changes, makes a round when it is due.
 //!
-//! It alone writes the store, the keys' list and the published folder. What it cannot do it tells in
-//! the log and tries again; what was published stays until then.
+//! It alone writes the published folder and the anchor files, and for a declared instance the store and
+//! the keys' list. What it cannot do it tells in the log and tries again; what was published stays until
+//! then.
 
+mod administered;
+mod declared;
+
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use gateway::Clock;
+use protocol::configuration::Anchor;
 use tokio::sync::watch;
 
+pub(crate) use administered::AdministeredWork;
+pub(crate) use declared::{DeclaredWork, load};
+
 use crate::files;
-use crate::keys::SigningKeys;
-use crate::publish::{Address, Published, PublishedFolder, RoundError, Rounds, SourceKind};
-use crate::state::Watched;
-use crate::state::kept::{Kept, StateError, Taken};
-use crate::store::Store;
+use crate::instance::Desk;
+use crate::keys::{ConfigurationSigner, SigningKeys};
+use crate::publish::{Edition, Published, PublishedFolder, RoundError, Rounds, SourceKind};
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_millis(500);
 /// Folder of the anchors in the state folder.
 const ANCHORS: &str = "anchors";
 
-/// A change of the signing keys, and where its result goes.
-pub(crate) type KeyChange = Box<dyn FnOnce(&mut SigningKeys) + Send>;
+/// A change of the signing keys of a declared instance, and where its result goes. It is given none where
+/// the instance is administered.
+pub(crate) type KeyChange = Box<dyn FnOnce(Option<&mut SigningKeys>) + Send>;
 
 /// What the thread is told.
 pub(crate) enum Command {
     /// End.
     Stop,
+    /// The desk has changed something.
+    Wake,
     /// Change the keys and publish at once.
     Keys(KeyChange),
 }
 
+/// What the thread publishes: a declared instance or an administered one.
+pub(crate) enum Work {
+    Declared(Box<DeclaredWork>),
+    Administered(Box<AdministeredWork>),
+}
+
 /// What the thread works on.
 pub(crate) struct Publisher {
-    pub(crate) store: Box<dyn Store>,
-    pub(crate) kept: Kept,
-    pub(crate) watched: Watched,
-    pub(crate) keys: SigningKeys,
+    pub(crate) work: Work,
+    pub(crate) desk: Arc<Desk>,
     pub(crate) rounds: Rounds,
     pub(crate) folder: PublishedFolder,
-    pub(crate) anchors: Anchors,
     pub(crate) published: watch::Sender<Arc<Published>>,
     pub(crate) period: Duration,
     pub(crate) clock: Clock,
-    pub(crate) complaints: Complaints,
-}
-
-/// What was told last, so that it is not told twice a second.
-#[derive(Debug, Default)]
-pub(crate) struct Complaints {
-    /// About the state file.
-    pub(crate) state: Option<String>,
-    /// About the list of keys.
-    pub(crate) keys: Option<String>,
+    /// Set while a [`Command::Wake`] is under way.
+    pub(crate) woken: Arc<AtomicBool>,
 }
 
 /// The anchor files that are handed to operators.
+#[derive(Clone)]
 pub(crate) struct Anchors {
     pub(crate) state_folder: PathBuf,
-    pub(crate) address: Address,
 }
 
 /// The file of an anchor in the state folder of a registry, running or not.
@@ -77,14 +83,21 @@ impl Publisher {
             let wait = LOOK.min(due.saturating_duration_since(Instant::now()));
             let asked = match commands.recv_timeout(wait) {
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Command::Wake) => {
+                    // Before the round: a change from now on wakes once more.
+                    self.woken.store(false, Ordering::SeqCst);
+                    matches!(self.work, Work::Administered(_))
+                }
                 Ok(Command::Keys(change)) => {
-                    change(&mut self.keys);
-                    self.refresh_anchors();
+                    self.change_keys(change);
                     true
                 }
                 Err(RecvTimeoutError::Timeout) => false,
             };
-            let changed = self.look();
+            let changed = match &mut self.work {
+                Work::Declared(work) => work.look(&self.desk, self.clock),
+                Work::Administered(_) => false,
+            };
             if !asked && !changed && Instant::now() < due {
                 continue;
             }
@@ -95,112 +108,74 @@ impl Publisher {
         }
     }
 
-    /// Makes and publishes a round.
+    fn change_keys(&mut self, change: KeyChange) {
+        match &mut self.work {
+            Work::Declared(work) => {
+                change(Some(&mut work.keys));
+                work.refresh_anchors(self.clock);
+                work.declare(&self.desk, self.clock);
+            }
+            Work::Administered(_) => change(None),
+        }
+    }
+
+    /// Makes and publishes a round, if there is what it takes.
     pub(crate) fn round(&mut self) -> Result<(), RoundError> {
-        let published = Arc::new(self.rounds.make(&self.kept, &self.keys, self.clock.now())?);
+        let rounds = &mut self.rounds;
+        let now = self.clock.now();
+        let mut make =
+            |edition: &Edition<'_>, keys: &dyn ConfigurationSigner| rounds.make(edition, keys, now);
+        let made = match &mut self.work {
+            Work::Declared(work) => make(&work.edition(), &work.keys).map(Some),
+            Work::Administered(work) => {
+                work.refresh_anchors(&self.desk);
+                match work.edition(&self.desk) {
+                    Some(edition) => make(&edition, self.desk.as_ref()).map(Some),
+                    None => Ok(None),
+                }
+            }
+        };
+        let published = match made {
+            Ok(None) => return Ok(()),
+            Ok(Some(published)) => Arc::new(published),
+            Err(error) => {
+                self.desk.told(|status| status.failure = Some(error.to_string()));
+                return Err(error);
+            }
+        };
+        self.desk.told(|status| {
+            status.failure = None;
+            status.generation = published.generation;
+            (status.made, status.expires) = (published.made, published.expires);
+        });
+        // Clients are served from memory; the files are for mirrors and for whoever wants to look.
+        self.published.send_replace(Arc::clone(&published));
         if let Err(error) = self.folder.write(&published) {
             tracing::error!(%error, "cannot write the published files; they are served from memory");
         }
-        self.published.send_replace(published);
         Ok(())
     }
-
-    /// Takes changes of the state file and of the keys into force; whether there were any.
-    fn look(&mut self) -> bool {
-        let keys = self.keys.reload();
-        let keys_changed = matches!(keys, Ok(true));
-        if keys_changed {
-            tracing::info!("signing keys changed");
-            self.refresh_anchors();
-        }
-        complain(&mut self.complaints.keys, keys.err().map(|error| error.to_string()));
-        if !self.watched.may_have_changed() {
-            return keys_changed;
-        }
-        let now = self.clock.now();
-        let taken = Kept::take(Some(&self.kept), &mut self.watched, self.store.as_ref(), now);
-        let (kept, error) = match taken {
-            Ok(taken) => (adopt(taken), None),
-            Err(error) => (None, Some(error.to_string())),
-        };
-        complain(&mut self.complaints.state, error);
-        let state_changed = kept.is_some();
-        if let Some(kept) = kept {
-            self.kept = kept;
-        }
-        keys_changed || state_changed
-    }
-
-    /// Writes the anchors anew if they changed.
-    fn refresh_anchors(&self) {
-        if let Err(error) = self.anchors.refresh(&self.kept.state.instance, &self.keys, self.clock) {
-            tracing::error!(%error, "cannot write the anchors");
-        }
-    }
-}
-
-fn complain(last: &mut Option<String>, now: Option<String>) {
-    if let Some(text) = now.as_ref().filter(|text| last.as_ref() != Some(text)) {
-        tracing::error!("{text}; what was in force stays in force");
-    }
-    *last = now;
-}
-
-/// The new state, told in the log; none if the file says what is in force.
-fn adopt(taken: Taken) -> Option<Kept> {
-    let Taken::New { kept, differences, warnings } = taken else { return None };
-    let generation = kept.generation;
-    for warning in warnings {
-        tracing::warn!(generation, "{warning}");
-    }
-    for difference in &differences {
-        tracing::info!(generation, "{difference}");
-    }
-    if differences.is_empty() {
-        tracing::info!(generation, "the instance file was rewritten and says the same");
-    }
-    Some(*kept)
 }
 
 impl Anchors {
-    /// Writes both anchors, unless the files there say the same already.
-    pub(crate) fn refresh(&self, instance: &str, keys: &SigningKeys, clock: Clock) -> std::io::Result<()> {
+    /// Writes an anchor, unless the file says the same already.
+    pub(crate) fn write(&self, kind: SourceKind, anchor: &Anchor) -> io::Result<()> {
         files::make_folder(&self.state_folder.join(ANCHORS), 0o755)?;
-        for kind in SourceKind::ALL {
-            let anchor = self.address.anchor(kind, instance, &keys.certificates(kind), clock.now());
-            files::replace_anchor(&self.path(kind), &anchor)?;
+        files::replace_anchor(&self.path(kind), anchor)
+    }
+
+    /// Writes an anchor as it is, unless it is there.
+    pub(crate) fn write_file(&self, kind: SourceKind, file: &[u8]) -> io::Result<()> {
+        let path = self.path(kind);
+        if std::fs::read(&path).is_ok_and(|known| known == file) {
+            return Ok(());
         }
-        Ok(())
+        files::make_folder(&self.state_folder.join(ANCHORS), 0o755)?;
+        files::replace(&path, file, 0o644)
     }
 
     /// The file of an anchor.
     pub(crate) fn path(&self, kind: SourceKind) -> PathBuf {
         anchor_file(&self.state_folder, kind)
-    }
-}
-
-/// The state to start with: that of the file, or else the one that was in force, with what is wrong
-/// with the file.
-///
-/// # Errors
-/// There is no state at all, or it cannot be held, or it is for another instance.
-pub(crate) fn load(
-    store: &dyn Store,
-    watched: &mut Watched,
-    clock: Clock,
-) -> Result<(Kept, Option<String>), StateError> {
-    let held = Kept::load(store, clock.now())?;
-    match (Kept::take(held.as_ref(), watched, store, clock.now()), held) {
-        (Ok(taken), held) => match adopt(taken).or(held) {
-            Some(kept) => Ok((kept, None)),
-            None => Err(StateError::Held("there is none".into())),
-        },
-        // With a state in force, a bad file is told and does not stop the federation.
-        (Err(error @ (StateError::File { .. } | StateError::Problems { .. })), Some(kept)) => {
-            let text = error.to_string();
-            tracing::error!(generation = kept.generation, "{text}; going on with the state in force");
-            Ok((kept, Some(text)))
-        }
-        (Err(error), _) => Err(error),
     }
 }

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
+use certs::key::KeyKind;
 use gateway::Clock;
 use gateway::http::server::Connection;
 use gateway::http::{bind, serve};
@@ -14,10 +16,12 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::files;
+use crate::instance::{Desk, DeskSettings, Refusal, SOFTWARE_TOKEN};
 use crate::keys::{KeysError, SigningKey, SigningKeys};
-use crate::pin::PinError;
+use crate::management::{ManagementTls, ManagementTlsError};
+use crate::pin::{PinError, PinSource};
 use crate::publish::{Address, Published, PublishedFolder, RoundError, Rounds, SourceKind};
-use crate::publisher::{self, Anchors, Command, Complaints, Publisher};
+use crate::publisher::{self, AdministeredWork, Anchors, Command, DeclaredWork, Publisher, Work};
 use crate::serve::{Connections, Publication};
 use crate::state::Watched;
 use crate::state::kept::StateError;
@@ -33,6 +37,8 @@ pub struct Running {
     http: SocketAddr,
     https: Option<SocketAddr>,
     anchors: Anchors,
+    desk: Arc<Desk>,
+    management_tls: Option<Arc<ManagementTls>>,
     published: watch::Receiver<Arc<Published>>,
     commands: mpsc::Sender<Command>,
     stop: watch::Sender<bool>,
@@ -78,6 +84,12 @@ pub enum StartError {
         /// What can be done.
         advice: &'static str,
     },
+    /// The token cannot be opened with the PIN of the file.
+    #[error("cannot log in to the software token: {0}")]
+    Login(#[source] Refusal),
+    /// The key of the management services cannot be used.
+    #[error(transparent)]
+    ManagementTls(#[from] ManagementTlsError),
     /// HTTPS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -95,6 +107,9 @@ pub enum ChangeError {
     /// The keys refused.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// The keys of an administered instance are changed at the desk.
+    #[error("the instance is administered; change its keys over the administration interface")]
+    Administered,
     /// The registry has stopped.
     #[error("the registry has stopped")]
     Stopped,
@@ -117,49 +132,119 @@ impl Registry {
 /// Everything of a registry before its tasks run.
 struct Prepared {
     http: std::net::TcpListener,
-    https: Option<(std::net::TcpListener, Arc<rustls::ServerConfig>)>,
+    https: Option<Https>,
     anchors: Anchors,
+    management_tls: Option<Arc<ManagementTls>>,
     published: watch::Receiver<Arc<Published>>,
     publisher: Publisher,
 }
 
+type Https = (std::net::TcpListener, Arc<rustls::ServerConfig>);
+
+/// What is prepared otherwise for a declared instance than for an administered one.
+struct Kind {
+    work: Work,
+    desk: Arc<Desk>,
+    http: std::net::TcpListener,
+    https: Option<Https>,
+    management_tls: Option<Arc<ManagementTls>>,
+}
+
 fn prepare(config: &Config, clock: Clock) -> Result<Prepared, StartError> {
-    let pin = config.pin.get()?;
     let state_folder = config.state_folder.as_path();
-    let folder = |error| StartError::Folder { path: state_folder.to_owned(), error };
-    files::make_folder(state_folder, 0o700).map_err(folder)?;
-    let path = state_folder.join("store");
-    let store = SledStore::open(&path).map_err(|error| StartError::Store { path, error })?;
-    let mut watched = Watched::new(&config.instance_file);
-    let (kept, complaint) = publisher::load(&store, &mut watched, clock)?;
+    files::make_folder(state_folder, 0o700).map_err(|error| folder_error(config, error))?;
+    let anchors = Anchors { state_folder: state_folder.to_owned() };
+    let kind = match (&config.instance_file, &config.pin) {
+        (Some(file), Some(pin)) => prepare_declared(config, file, pin, anchors.clone(), clock)?,
+        (Some(_), None) => return Err(PinError::Empty.into()),
+        (None, _) => prepare_administered(config, anchors.clone(), clock)?,
+    };
+    let Kind { work, desk, http, https, management_tls } = kind;
+    let (sender, published) = watch::channel(Arc::new(Published::default()));
+    let mut publisher = Publisher {
+        work,
+        desk,
+        rounds: Rounds::new(config.minimum_version, config.expiry),
+        folder: PublishedFolder::new(state_folder.join("published")),
+        published: sender,
+        period: config.period,
+        clock,
+        woken: Arc::default(),
+    };
+    publisher.round()?;
+    Ok(Prepared { http, https, anchors, management_tls, published, publisher })
+}
+
+fn prepare_declared(
+    config: &Config,
+    file: &Path,
+    pin: &PinSource,
+    anchors: Anchors,
+    clock: Clock,
+) -> Result<Kind, StartError> {
+    let pin = pin.get()?;
+    let store = open_store(config.state_folder.join("store"))?;
+    let mut watched = Watched::new(file);
+    let (kept, complaints) = publisher::load(&store, &mut watched, clock)?;
     let keys = SigningKeys::open(config, &pin, clock.now())?;
     drop(pin);
-
     let Ports { http, https, address } = Ports::open(config.http, config.https, config.address.as_deref())?;
+    let settings = desk_settings(config, &http, https.as_ref());
     let https = match https {
         Some(listener) => {
             Some((listener, tls::acceptor(config.tls.as_ref(), &keys, address.host(), clock.now())?))
         }
         None => None,
     };
-    let anchors = || Anchors { state_folder: state_folder.to_owned(), address: address.clone() };
-    anchors().refresh(&kept.state.instance, &keys, clock).map_err(folder)?;
-    let (sender, published) = watch::channel(Arc::new(Published::default()));
-    let mut publisher = Publisher {
-        store: Box::new(store),
-        kept,
-        watched,
-        keys,
-        rounds: Rounds::new(address.clone(), config.minimum_version, config.expiry),
-        folder: PublishedFolder::new(state_folder.join("published")),
-        anchors: anchors(),
-        published: sender,
-        period: config.period,
-        clock,
-        complaints: Complaints { state: complaint, keys: None },
+    let (store, expiry) = (Box::new(store), config.expiry);
+    let work = DeclaredWork { store, kept, watched, keys, address, expiry, anchors, complaints };
+    work.write_anchors(clock).map_err(|error| folder_error(config, error))?;
+    let desk = Arc::new(Desk::declared(&work.declared(clock), settings, clock));
+    Ok(Kind { work: Work::Declared(Box::new(work)), desk, http, https, management_tls: None })
+}
+
+fn prepare_administered(config: &Config, anchors: Anchors, clock: Clock) -> Result<Kind, StartError> {
+    let store = open_store(config.state_folder.join("instance"))?;
+    let Ports { http, https, address } = Ports::open(config.http, config.https, None)?;
+    let settings = desk_settings(config, &http, https.as_ref());
+    let desk = Arc::new(Desk::open(Box::new(store), settings, clock)?);
+    if let Some(pin) = &config.pin
+        && desk.tokens().is_initialised()
+    {
+        desk.login(SOFTWARE_TOKEN, &pin.get()?).map_err(StartError::Login)?;
+    }
+    let host = desk.look().parameters().address.clone();
+    let host = host.as_deref().unwrap_or(address.host());
+    let (folder, now) = (config.state_folder.as_path(), clock.now());
+    let own = Arc::new(ManagementTls::open_or_create(folder, KeyKind::Rsa2048, host, now)?);
+    let https = match https {
+        Some(listener) => Some((listener, tls::administered_acceptor(config.tls.as_ref(), &own)?)),
+        None => None,
     };
-    publisher.round()?;
-    Ok(Prepared { http, https, anchors: anchors(), published, publisher })
+    let work = Work::Administered(Box::new(AdministeredWork::new(anchors, Arc::clone(&own))));
+    Ok(Kind { work, desk, http, https, management_tls: Some(own) })
+}
+
+fn open_store(path: PathBuf) -> Result<SledStore, StartError> {
+    SledStore::open(&path).map_err(|error| StartError::Store { path, error })
+}
+
+fn folder_error(config: &Config, error: io::Error) -> StartError {
+    StartError::Folder { path: config.state_folder.clone(), error }
+}
+
+fn desk_settings(
+    config: &Config,
+    http: &std::net::TcpListener,
+    https: Option<&std::net::TcpListener>,
+) -> DeskSettings {
+    let at = |listener: &std::net::TcpListener, asked: SocketAddr| listener.local_addr().unwrap_or(asked);
+    DeskSettings {
+        rules: config.rules.clone(),
+        keys: config.keys(),
+        http: at(http, config.http),
+        https: https.zip(config.https).map(|(listener, asked)| at(listener, asked)),
+    }
 }
 
 /// Ports that are open, and the address at which clients find them.
@@ -203,7 +288,7 @@ fn listen(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
 
 impl Prepared {
     fn run(self) -> Result<Running, StartError> {
-        let Self { http, https, anchors, published, publisher } = self;
+        let Self { http, https, anchors, management_tls, published, publisher } = self;
         let (stop, stopped) = watch::channel(false);
         let connections = Arc::new(Connections::default());
         let make = {
@@ -219,25 +304,55 @@ impl Prepared {
         if let Some((listener, config)) = https {
             let listener = TcpListener::from_std(listener).map_err(StartError::Thread)?;
             let tls = move || Some(Arc::clone(&config));
-            listeners.push(tokio::spawn(serve(listener, Some(tls), make, stopped)));
+            listeners.push(tokio::spawn(serve(listener, Some(tls), make, stopped.clone())));
         }
         let (commands, receiver) = mpsc::channel();
+        let desk = Arc::clone(&publisher.desk);
+        let wake = Waker { woken: Arc::clone(&publisher.woken), commands: commands.clone() };
+        listeners.push(tokio::spawn(wake.on_change(desk.changes(), stopped.clone())));
+        if let Some(own) = &management_tls {
+            let wake = Waker { woken: Arc::clone(&publisher.woken), commands: commands.clone() };
+            listeners.push(tokio::spawn(wake.on_change(own.subscribe(), stopped)));
+        }
         let publisher = std::thread::Builder::new()
             .name("publisher".into())
             .spawn(move || publisher.run(&receiver))
             .map_err(StartError::Thread)?;
         let publisher = Some(publisher);
-        tracing::info!(http = %http_at, https = ?https_at, "the registry publishes");
+        tracing::info!(http = %http_at, https = ?https_at, "the registry serves its configuration");
         Ok(Running {
             http: http_at,
             https: https_at,
             anchors,
+            desk,
+            management_tls,
             published,
             commands,
             stop,
             listeners,
             publisher,
         })
+    }
+}
+
+/// Wakes the publisher, once for all that happens before it looks.
+struct Waker {
+    woken: Arc<AtomicBool>,
+    commands: mpsc::Sender<Command>,
+}
+
+impl Waker {
+    async fn on_change<T>(self, mut changes: watch::Receiver<T>, mut stopped: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                _ = stopped.wait_for(|stopped| *stopped) => return,
+            }
+            // The desk told of the change after it was made, so the next round has it.
+            if !self.woken.swap(true, Ordering::SeqCst) && self.commands.send(Command::Wake).is_err() {
+                return;
+            }
+        }
     }
 }
 
@@ -265,23 +380,36 @@ impl Running {
         self.anchors.path(kind)
     }
 
+    /// The instance, and the commands that change it.
+    pub fn desk(&self) -> Arc<Desk> {
+        Arc::clone(&self.desk)
+    }
+
+    /// Key and certificate of the management services, where the instance is administered.
+    pub fn management_tls(&self) -> Option<Arc<ManagementTls>> {
+        self.management_tls.clone()
+    }
+
     /// What is published now; changes are told by the receiver.
     pub fn published(&self) -> watch::Receiver<Arc<Published>> {
         self.published.clone()
     }
 
-    /// Makes a change of the signing keys, and publishes it at once.
+    /// Makes a change of the signing keys of a declared instance, and publishes it at once.
     ///
     /// # Errors
-    /// Those of the change.
+    /// Those of the change; the instance is administered.
     pub async fn change_keys<T: Send + 'static>(
         &self,
         change: impl FnOnce(&mut SigningKeys) -> Result<T, KeysError> + Send + 'static,
     ) -> Result<T, ChangeError> {
         let (sender, result) = oneshot::channel();
-        let change = Box::new(move |keys: &mut SigningKeys| drop(sender.send(change(keys))));
-        self.commands.send(Command::Keys(change)).map_err(|_| ChangeError::Stopped)?;
-        Ok(result.await.map_err(|_| ChangeError::Stopped)??)
+        let change = move |keys: Option<&mut SigningKeys>| {
+            let outcome = keys.ok_or(ChangeError::Administered).and_then(|keys| Ok(change(keys)?));
+            drop(sender.send(outcome));
+        };
+        self.commands.send(Command::Keys(Box::new(change))).map_err(|_| ChangeError::Stopped)?;
+        result.await.map_err(|_| ChangeError::Stopped)?
     }
 
     /// The signing keys of a source.
@@ -307,6 +435,8 @@ impl Running {
         self.stop.send_replace(true);
         // It may have ended already.
         let _ = self.commands.send(Command::Stop);
+        // Whoever still looks at the desk cannot change anything; the store can be opened again.
+        self.desk.close();
     }
 }
 

@@ -14,6 +14,7 @@ use rustls::pki_types::pem::PemObject as _;
 
 use crate::config::TlsFiles;
 use crate::keys::{KeysError, SigningKeys};
+use crate::management::ManagementTls;
 
 /// Why there is no HTTPS.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,22 @@ pub(crate) fn acceptor(
             Identity::of_key(vec![certificate.der().clone()], key)?
         }
     };
+    config(&identity)
+}
+
+/// The same for an administered instance, whose keys cannot be used before somebody logs in: the pair of
+/// the management services serves.
+pub(crate) fn administered_acceptor(
+    configured: Option<&TlsFiles>,
+    own: &ManagementTls,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    match configured {
+        Some(files) => config(&from_files(files)?),
+        None => config(&own.current().identity()?),
+    }
+}
+
+fn config(identity: &Identity) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?

@@ -394,7 +394,7 @@ async fn what_keeps_it_from_starting_is_told() {
     check(&place.refused().await, &["state/keys", "the PIN is wrong"]);
     std::fs::remove_file(place.path("pin")).expect("removes");
     check(&place.refused().await, &["cannot read the PIN"]);
-    place.config.pin = PinSource::Variable("CAUSEWAY_TEST_NO_SUCH_PIN".to_owned());
+    place.config.pin = Some(PinSource::Variable("CAUSEWAY_TEST_NO_SUCH_PIN".to_owned()));
     check(&place.refused().await, &["CAUSEWAY_TEST_NO_SUCH_PIN"]);
 
     let mut place = Place::new(KeyKind::P256);

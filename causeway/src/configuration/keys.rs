@@ -109,7 +109,10 @@ fn open(arguments: &KeysArgs) -> Result<(SigningKeys, SourceKind, KeyKind), Stri
     let opened = match (&arguments.registry, &arguments.proxy, &arguments.mirror) {
         (Some(file), _, _) => {
             let config = registry::Config::read(file).map_err(|error| explain(&error))?;
-            let pin = config.pin.get().map_err(|error| explain(&error))?;
+            let Some(pin) = config.pin.as_ref().filter(|_| config.instance_file.is_some()) else {
+                return Err("the instance is administered; its keys are at the registry's desk".to_owned());
+            };
+            let pin = pin.get().map_err(|error| explain(&error))?;
             let source = match arguments.source {
                 Source::Internal => SourceKind::Internal,
                 Source::External => SourceKind::External,

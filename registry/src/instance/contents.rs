@@ -10,11 +10,12 @@ use protocol::id::{ClientId, MemberId, SecurityServerId};
 
 use super::model::{
     AuthenticationCertificate, CertificationService, Client, ConfigurationKey, ConfigurationPart, Counters,
-    GlobalGroup, GroupMember, IntermediateCa, Member, MemberClass, OcspResponder, Parameters, Server,
-    Subsystem, TimestampingService, TrustedAnchor,
+    GlobalGroup, GroupMember, IntermediateCa, Member, MemberClass, OcspResponder, OwnAnchor, Parameters,
+    Server, Subsystem, TimestampingService, TrustedAnchor,
 };
 use super::policy::Policy;
 use super::record::{Edit, Record, RecordKey};
+use crate::publish::SourceKind;
 use crate::requests::Request;
 
 /// A member with its subsystems by code.
@@ -63,6 +64,7 @@ pub struct Instance {
     pub(super) anchors: BTreeMap<String, TrustedAnchor>,
     pub(super) parts: BTreeMap<String, ConfigurationPart>,
     pub(super) keys: BTreeMap<String, ConfigurationKey>,
+    pub(super) own_anchors: BTreeMap<SourceKind, OwnAnchor>,
     pub(super) requests: BTreeMap<u32, Request>,
 
     server_by_number: HashMap<u32, SecurityServerId>,
@@ -282,6 +284,7 @@ impl Instance {
             Record::Anchor(anchor) => drop(self.anchors.insert(anchor.instance.clone(), anchor)),
             Record::Part(part) => drop(self.parts.insert(part.identifier.clone(), part)),
             Record::Key(key) => drop(self.keys.insert(key.id.clone(), key)),
+            Record::OwnAnchor(anchor) => drop(self.own_anchors.insert(anchor.source, anchor)),
             Record::Request(request) => self.put_request(*request),
         }
         Some(())
@@ -375,6 +378,7 @@ impl Instance {
             RecordKey::Anchor(instance) => drop(self.anchors.remove(instance)),
             RecordKey::Part(identifier) => drop(self.parts.remove(identifier)),
             RecordKey::Key(id) => drop(self.keys.remove(id)),
+            RecordKey::OwnAnchor(source) => drop(self.own_anchors.remove(source)),
             RecordKey::Request(id) => {
                 self.pending.remove(id);
                 if let Some(request) = self.requests.remove(id) {
@@ -422,6 +426,7 @@ impl Instance {
             RecordKey::Anchor(instance) => Record::Anchor(self.anchors.get(instance)?.clone()),
             RecordKey::Part(identifier) => Record::Part(self.parts.get(identifier)?.clone()),
             RecordKey::Key(id) => Record::Key(self.keys.get(id)?.clone()),
+            RecordKey::OwnAnchor(source) => Record::OwnAnchor(self.own_anchors.get(source)?.clone()),
             RecordKey::Request(id) => Record::Request(Box::new(self.requests.get(id)?.clone())),
         })
     }

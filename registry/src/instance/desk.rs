@@ -6,8 +6,9 @@
 //!
 //! Commands block while the disk works; an asynchronous caller lets a blocking thread do them.
 
+use std::net::SocketAddr;
 use std::ops::Deref;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use gateway::Clock;
 use protocol::id::{ClientId, MemberId};
@@ -18,7 +19,8 @@ use super::draft::Draft;
 use super::identifiers::{self, Field};
 use super::record::{self, Edit, KINDS, Record};
 use super::rules::Rules;
-use super::{Refusal, Tokens};
+use super::{PublicationStatus, Refusal, Tokens};
+use crate::keys::KeySettings;
 use crate::state::kept::StateError;
 use crate::store::Store;
 
@@ -44,12 +46,29 @@ impl Actor {
 /// The instance of a registry, and the commands that change it.
 pub struct Desk {
     instance: RwLock<Instance>,
-    /// Held by the command whose turn it is; none: the instance is declared in a file.
-    store: Option<Mutex<Box<dyn Store>>>,
+    is_declared: bool,
+    /// Held by the command whose turn it is; none once the registry has stopped, and where the instance
+    /// is declared in a file.
+    store: Mutex<Option<Box<dyn Store>>>,
     rules: Rules,
     tokens: Tokens,
+    ports: (SocketAddr, Option<SocketAddr>),
     clock: Clock,
     changed: watch::Sender<u64>,
+    publication: Mutex<PublicationStatus>,
+}
+
+/// What a desk works with.
+#[derive(Clone, Debug)]
+pub struct DeskSettings {
+    /// The rules of administration.
+    pub rules: Rules,
+    /// Where the software token is, which keys are made in it, how they sign.
+    pub keys: KeySettings,
+    /// Where configuration is served over HTTP.
+    pub http: SocketAddr,
+    /// Where it is served over HTTPS.
+    pub https: Option<SocketAddr>,
 }
 
 /// The instance as it is at this moment. Commands wait until it is dropped.
@@ -68,12 +87,7 @@ impl Desk {
     ///
     /// # Errors
     /// The store cannot be read, or holds what this program did not write.
-    pub fn open(
-        store: Box<dyn Store>,
-        tokens: Tokens,
-        rules: Rules,
-        clock: Clock,
-    ) -> Result<Self, StateError> {
+    pub fn open(store: Box<dyn Store>, settings: DeskSettings, clock: Clock) -> Result<Self, StateError> {
         let mut instance = Instance::default();
         for kind in KINDS {
             for (name, value) in store.scan(kind)? {
@@ -84,15 +98,50 @@ impl Desk {
                 instance.apply(Edit::Put(record)).map_err(|error| told(&error))?;
             }
         }
+        Ok(Self::with(instance, Some(store), settings, clock))
+    }
+
+    pub(super) fn with(
+        instance: Instance,
+        store: Option<Box<dyn Store>>,
+        settings: DeskSettings,
+        clock: Clock,
+    ) -> Self {
+        let DeskSettings { rules, keys, http, https } = settings;
         let (changed, _) = watch::channel(instance.generation());
-        Ok(Self {
-            instance: RwLock::new(instance),
-            store: Some(Mutex::new(store)),
+        let (instance, tokens) = (RwLock::new(instance), Tokens::new(keys));
+        let publication = Mutex::default();
+        let (is_declared, store) = (store.is_none(), Mutex::new(store));
+        Self {
+            instance,
+            is_declared,
+            store,
             rules,
             tokens,
+            ports: (http, https),
             clock,
             changed,
-        })
+            publication,
+        }
+    }
+
+    /// Takes another instance in place of this one.
+    pub(super) fn replace(&self, instance: Instance) {
+        let generation = instance.generation();
+        *self.instance.write().unwrap_or_else(PoisonError::into_inner) = instance;
+        self.changed.send_replace(generation);
+    }
+
+    /// How publishing goes.
+    pub fn publication(&self) -> PublicationStatus {
+        let missing = self.missing();
+        let status = self.publication.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        PublicationStatus { missing, ..status }
+    }
+
+    /// The publisher tells how a round went.
+    pub(crate) fn told(&self, tell: impl FnOnce(&mut PublicationStatus)) {
+        tell(&mut self.publication.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// The instance as it is.
@@ -103,7 +152,7 @@ impl Desk {
 
     /// Whether the instance is declared in a file, so that no command changes it.
     pub fn is_declared(&self) -> bool {
-        self.store.is_none()
+        self.is_declared
     }
 
     /// The rules of administration.
@@ -116,14 +165,34 @@ impl Desk {
         &self.tokens
     }
 
+    /// Where configuration is served over HTTP and over HTTPS.
+    pub(super) fn ports(&self) -> (SocketAddr, Option<SocketAddr>) {
+        self.ports
+    }
+
     /// The clock.
     pub fn clock(&self) -> Clock {
         self.clock
     }
 
-    /// Tells the number of each change.
+    /// Tells the number of each change, after it was made; also when something else is due to be published.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// Ends all changing, and lets go of the store. A command that has its turn is finished first.
+    pub(crate) fn close(&self) {
+        drop(self.store.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Has what is due published.
+    pub(super) fn wake(&self) {
+        self.changed.send_modify(|_| ());
+    }
+
+    /// Refuses where the instance is declared in a file.
+    pub(super) fn administered(&self) -> Result<(), Refusal> {
+        if self.is_declared() { Err(Refusal::DeclaredInFile) } else { Ok(()) }
     }
 
     /// A member of this instance by class and code.
@@ -153,8 +222,9 @@ impl Desk {
         &self,
         decide: impl FnOnce(&mut Draft<'_>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        let store = self.store.as_ref().ok_or(Refusal::DeclaredInFile)?;
-        let store: MutexGuard<'_, Box<dyn Store>> = store.lock().unwrap_or_else(PoisonError::into_inner);
+        self.administered()?;
+        let turn = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = turn.as_deref().ok_or(Refusal::Stopped)?;
         let look = self.look();
         let mut draft = Draft::new(&look, &self.rules, self.clock.now());
         let answer = decide(&mut draft)?;

@@ -2,10 +2,10 @@
 
 use zeroize::Zeroizing;
 
-use super::identifiers::{self, Field, Rule};
+use super::identifiers::{self, Field};
 use super::model::{GlobalGroup, OWNERS_GROUP_DESCRIPTION, Parameters};
 use super::record::Record;
-use super::servers::check_address;
+use super::settings::check_registry_address;
 use super::{Desk, Refusal};
 
 /// What a registry is initialised with. What is there already must not be given again.
@@ -82,7 +82,7 @@ impl Desk {
                 identifiers::part(Field::InstanceIdentifier, instance, draft.rules.strict_identifiers)?;
             }
             if let Some(address) = &address {
-                check_address(address).map_err(|()| Refusal::fault(Field::Address, Rule::Form))?;
+                check_registry_address(address)?;
             }
             if let Some(pin) = &pin {
                 self.tokens().create(pin, draft.rules)?;

@@ -317,6 +317,19 @@ pub struct ConfigurationKey {
     pub generated: UtcTime,
 }
 
+/// The anchor of a source, as it is handed out.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct OwnAnchor {
+    /// The source.
+    pub source: SourceKind,
+    /// The file.
+    #[serde(with = "stored::bytes")]
+    pub file: Bytes,
+    /// When it was made.
+    #[serde(with = "stored::time")]
+    pub generated: UtcTime,
+}
+
 /// The last numbers that were given out. A number is never given twice.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Counters {

@@ -9,11 +9,12 @@ use serde_json::Value;
 
 use super::model::{
     AuthenticationCertificate, CertificationService, Client, ConfigurationKey, ConfigurationPart, Counters,
-    GlobalGroup, GroupMember, IntermediateCa, Member, MemberClass, OcspResponder, Parameters, Server,
-    Subsystem, TimestampingService, TrustedAnchor,
+    GlobalGroup, GroupMember, IntermediateCa, Member, MemberClass, OcspResponder, OwnAnchor, Parameters,
+    Server, Subsystem, TimestampingService, TrustedAnchor,
 };
 use super::policy::Policy;
 use super::stored;
+use crate::publish::SourceKind;
 use crate::requests::Request;
 use crate::store::Batch;
 
@@ -38,6 +39,7 @@ pub(crate) enum Record {
     Anchor(TrustedAnchor),
     Part(ConfigurationPart),
     Key(ConfigurationKey),
+    OwnAnchor(OwnAnchor),
     Request(Box<Request>),
 }
 
@@ -62,6 +64,7 @@ pub(crate) enum RecordKey {
     Anchor(String),
     Part(String),
     Key(String),
+    OwnAnchor(SourceKind),
     Request(u32),
 }
 
@@ -75,7 +78,7 @@ pub(crate) enum Edit {
 }
 
 /// Prefixes of names, in the order in which records are read: what a record refers to comes before it.
-pub(super) const KINDS: [&str; 19] = [
+pub(super) const KINDS: [&str; 20] = [
     "counters",
     "parameters",
     "policy",
@@ -94,6 +97,7 @@ pub(super) const KINDS: [&str; 19] = [
     "anchor/",
     "part/",
     "key/",
+    "own-anchor/",
     "request/",
 ];
 
@@ -119,6 +123,7 @@ impl Record {
             Self::Anchor(anchor) => RecordKey::Anchor(anchor.instance.clone()),
             Self::Part(part) => RecordKey::Part(part.identifier.clone()),
             Self::Key(key) => RecordKey::Key(key.id.clone()),
+            Self::OwnAnchor(anchor) => RecordKey::OwnAnchor(anchor.source),
             Self::Request(request) => RecordKey::Request(request.id),
         }
     }
@@ -144,6 +149,7 @@ impl Record {
             Self::Anchor(value) => serde_json::to_value(value),
             Self::Part(value) => serde_json::to_value(value),
             Self::Key(value) => serde_json::to_value(value),
+            Self::OwnAnchor(value) => serde_json::to_value(value),
             Self::Request(value) => serde_json::to_value(value),
         };
         value.expect("records are of texts and numbers")
@@ -176,6 +182,7 @@ impl Record {
             "anchor/" => from(value, Self::Anchor),
             "part/" => from(value, Self::Part),
             "key/" => from(value, Self::Key),
+            "own-anchor/" => from(value, Self::OwnAnchor),
             "request/" => from(value, |request| Self::Request(Box::new(request))),
             _ => Err(serde::de::Error::custom(format!("{kind} is no kind of record"))),
         }
@@ -204,6 +211,7 @@ impl RecordKey {
             Self::Anchor(instance) => format!("anchor/{}", encode_segment(instance)),
             Self::Part(identifier) => format!("part/{}", encode_segment(identifier)),
             Self::Key(id) => format!("key/{}", encode_segment(id)),
+            Self::OwnAnchor(source) => format!("own-anchor/{}", source.name()),
             Self::Request(id) => format!("request/{id:010}"),
         }
     }

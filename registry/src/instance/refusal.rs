@@ -196,6 +196,8 @@ pub enum Refusal {
     #[error("{0} has decided already; the second decision is another person's")]
     SecondPerson(String),
 
+    #[error("the registry has stopped")]
+    Stopped,
     #[error("the change could not be kept")]
     Store(#[from] StoreError),
     #[error("a signing key failed")]
@@ -350,6 +352,7 @@ impl Refusal {
             Self::NotInMaintenance(_) => ("management_request_server_not_in_maintenance_mode", 409),
             Self::SecondPerson(_) => ("management_request_second_person_required", 409),
 
+            Self::Stopped => ("registry_stopped", 503),
             Self::Store(_) | Self::Keys(_) => ("internal_error", 500),
         }
     }

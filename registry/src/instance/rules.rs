@@ -18,6 +18,8 @@ pub struct Rules {
     pub trusted_anchors: bool,
     /// PINs must be hard to guess.
     pub pin_policy: bool,
+    /// Configuration parts beside those that every registry knows: identifier and name of the file.
+    pub parts: Vec<(String, String)>,
 }
 
 impl Default for Rules {
@@ -30,6 +32,7 @@ impl Default for Rules {
             strict_identifiers: true,
             trusted_anchors: true,
             pin_policy: false,
+            parts: Vec::new(),
         }
     }
 }

@@ -80,6 +80,11 @@ impl Pair {
         Arc::clone(&self.acceptor)
     }
 
+    /// The pair for a port that asks nobody for a certificate.
+    pub(crate) fn identity(&self) -> Result<Identity, IdentityError> {
+        Identity::of_key(vec![self.certificate.der().clone()], Arc::clone(&self.key))
+    }
+
     fn new(key: Arc<PrivateKey>, certificate: Certificate) -> Result<Self, ManagementTlsError> {
         if certificate.public_key() != key.public_key() {
             return Err(ManagementTlsError::OtherKey);

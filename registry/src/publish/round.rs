@@ -15,10 +15,9 @@ use protocol::time::UtcTime;
 
 use super::{Address, Published, Shelf, SourceKind};
 use crate::config::VERSIONS;
-use crate::keys::{KeysError, SigningKeys};
+use crate::keys::{ConfigurationSigner, KeysError};
 use crate::random::{self, NoRandomness};
 use crate::state::InstanceState;
-use crate::state::kept::Kept;
 
 /// Why a round failed. What was published before stays, until it expires.
 #[derive(Debug, thiserror::Error)]
@@ -46,10 +45,8 @@ pub enum RoundError {
 
 /// Makes rounds, and remembers the parts of earlier ones.
 #[derive(Debug)]
-pub struct Rounds {
-    address: Address,
+pub(crate) struct Rounds {
     minimum_version: u8,
-    expiry: Duration,
     count: u64,
     /// What the last round was made from.
     basis: Option<Basis>,
@@ -63,8 +60,22 @@ pub struct Rounds {
 #[derive(Debug, Eq, PartialEq)]
 struct Basis {
     generation: u64,
+    address: Address,
+    registration_certificate: Option<Vec<u8>>,
     internal_certs: Vec<Vec<u8>>,
     external_certs: Vec<Vec<u8>>,
+}
+
+/// What a round is made from.
+pub(crate) struct Edition<'a> {
+    /// The generation of the state.
+    pub(crate) generation: u64,
+    /// The state.
+    pub(crate) state: &'a InstanceState,
+    /// Where clients find the registry.
+    pub(crate) address: &'a Address,
+    /// How long the round is valid.
+    pub(crate) expiry: Duration,
 }
 
 /// A file with its place. A file that did not change keeps its place over many rounds.
@@ -106,39 +117,47 @@ impl Located {
 }
 
 impl Rounds {
-    /// Rounds for clients that find the registry at an address.
-    pub fn new(address: Address, minimum_version: u8, expiry: Duration) -> Self {
+    /// Rounds from a version on. Parts stay for as long as a directory counts.
+    pub(crate) fn new(minimum_version: u8, expiry: Duration) -> Self {
         let (current, shelf) = (BTreeMap::new(), Shelf::new(expiry));
-        Self { address, minimum_version, expiry, count: 0, basis: None, current, shelf }
+        Self { minimum_version, count: 0, basis: None, current, shelf }
     }
 
     /// Makes everything that is published from now on. If anything fails, nothing changes.
-    pub fn make(&mut self, kept: &Kept, keys: &SigningKeys, now: UtcTime) -> Result<Published, RoundError> {
+    pub(crate) fn make(
+        &mut self,
+        edition: &Edition<'_>,
+        keys: &dyn ConfigurationSigner,
+        now: UtcTime,
+    ) -> Result<Published, RoundError> {
         let basis = Basis {
-            generation: kept.generation,
+            generation: edition.generation,
+            address: edition.address.clone(),
+            registration_certificate: edition.state.management.registration_certificate.clone(),
             internal_certs: keys.certificates(SourceKind::Internal),
             external_certs: keys.certificates(SourceKind::External),
         };
         let (current, fresh) = if self.basis.as_ref() == Some(&basis) {
             (self.current.clone(), HashMap::new())
         } else {
-            self.write(&kept.state, &basis, now)?
+            self.write(edition.state, &basis, now)?
         };
-        let expires = now.plus(self.expiry);
+        let expires = now.plus(edition.expiry);
         let mut directories = HashMap::new();
         for (version, files) in &current {
             for kind in SourceKind::ALL {
                 let seen = files.iter().filter(|file| kind == SourceKind::Internal || !file.internal_only);
-                let parts: Vec<Part> = seen.map(|file| file.part(&kept.state.instance)).collect();
+                let parts: Vec<Part> = seen.map(|file| file.part(&edition.state.instance)).collect();
                 directories.insert((kind, *version), sign(kind, keys, expires, *version, &parts)?);
             }
         }
         self.basis = Some(basis);
+        self.shelf.keep_for(edition.expiry);
         self.current = current;
         let named = self.current.values().flatten().map(|located| located.path.as_str());
         self.shelf.put(fresh, named, now);
         Ok(Published {
-            generation: kept.generation,
+            generation: edition.generation,
             made: Some(now),
             expires: Some(expires),
             directories,
@@ -175,12 +194,12 @@ impl Rounds {
     fn files(&self, state: &InstanceState, basis: &Basis, version: u8) -> Result<Vec<File>, RoundError> {
         let failed = |file| move |error| RoundError::Part { file, version, error };
         let source = Source {
-            address: self.address.authority().to_owned(),
+            address: basis.address.authority().to_owned(),
             internal_verification_certs: basis.internal_certs.clone(),
             external_verification_certs: basis.external_certs.clone(),
         };
         let name = directory::PRIVATE_PARAMETERS_FILE;
-        let parameters = state.private_parameters(self.address.host());
+        let parameters = state.private_parameters(basis.address.host());
         let bytes = private::write(&parameters, version).map_err(failed(name))?;
         private::parse(&bytes, version).map_err(failed(name))?;
         let mut files = vec![File::new(PRIVATE_PARAMETERS, name, true, bytes)];
@@ -224,7 +243,7 @@ pub(crate) fn stamp(now: UtcTime, count: u64) -> String {
 /// Signs a directory of these parts.
 pub(crate) fn sign(
     kind: SourceKind,
-    keys: &SigningKeys,
+    keys: &dyn ConfigurationSigner,
     expires: UtcTime,
     version: u8,
     parts: &[Part],
@@ -244,7 +263,9 @@ mod tests {
     use certs::key::KeyKind;
 
     use super::*;
+    use crate::keys::SigningKeys;
     use crate::state::Watched;
+    use crate::state::kept::Kept;
     use crate::state::kept::Taken;
     use crate::store::SledStore;
     use crate::{Config, PinSource};
@@ -279,22 +300,26 @@ mod tests {
         let at = |seconds| start.plus(Duration::from_secs(seconds));
         let keys = SigningKeys::open(&config, "1234", start).unwrap();
         let address = Address::new(Some("r.example"), config.http, None);
-        let mut rounds = Rounds::new(address, 2, config.expiry);
+        let mut rounds = Rounds::new(2, config.expiry);
+        let mut make = |kept: &Kept, now: UtcTime| {
+            let (generation, state, expiry) = (kept.generation, &kept.state, config.expiry);
+            rounds.make(&Edition { generation, state, address: &address, expiry }, &keys, now).unwrap()
+        };
 
         let one = declare(folder.path(), &store, None, INSTANCE);
-        let first = rounds.make(&one, &keys, at(0)).unwrap();
+        let first = make(&one, at(0));
         assert_eq!((first.directories.len(), first.parts.len()), (10, 10));
-        let second = rounds.make(&one, &keys, at(60)).unwrap();
+        let second = make(&one, at(60));
         assert_eq!((location(&first), first.parts.len()), (location(&second), second.parts.len()));
         assert_eq!(second.expires, Some(at(660)));
 
         let other = declare(folder.path(), &store, Some(&one), &INSTANCE.replace("'One'", "'Two'"));
-        let third = rounds.make(&other, &keys, at(120)).unwrap();
+        let third = make(&other, at(120));
         assert_ne!(location(&second), location(&third));
         // Shared parameters have a new place in each version; private parameters stay where they were.
         assert_eq!(third.parts.len(), 15);
         for (seconds, there) in [(180, true), (660, true), (661, false)] {
-            let later = rounds.make(&other, &keys, at(seconds)).unwrap();
+            let later = make(&other, at(seconds));
             assert_eq!(later.parts.contains_key(&location(&second)), there, "{seconds}");
             assert!(later.parts.contains_key(&location(&third)));
         }

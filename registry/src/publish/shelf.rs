@@ -31,6 +31,11 @@ impl Shelf {
         Self { retention: LEAST_RETENTION.max(expiry), parts: HashMap::new() }
     }
 
+    /// Directories count for another time from now on.
+    pub(crate) fn keep_for(&mut self, expiry: Duration) {
+        self.retention = LEAST_RETENTION.max(expiry);
+    }
+
     /// Adds fresh parts, and drops those that nobody can be downloading any more. `current` are the paths
     /// that directories name now.
     pub(crate) fn put<'a>(

@@ -2,3 +2,4 @@
 
 mod things;
 pub(crate) mod town;
+mod trust;

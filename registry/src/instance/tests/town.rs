@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use certs::key::KeyKind;
 use gateway::Clock;
 use protocol::id::{ClientId, MemberId, SecurityServerId};
 use protocol::time::UtcTime;
 use zeroize::Zeroizing;
 
-use crate::instance::{Actor, CertificationSettings, Desk, Initialisation, Refusal, Rules, Tokens};
+use crate::config::Padding;
+use crate::instance::{Actor, CertificationSettings, Desk, DeskSettings, Initialisation, Refusal, Rules};
+use crate::keys::KeySettings;
 use crate::requests::{Content, Request};
 use crate::store::{Batch, Pair, Store, StoreError};
 
@@ -133,8 +137,14 @@ impl Town {
 
 fn open(store: &MemoryStore, folder: &tempfile::TempDir, rules: Rules) -> Desk {
     let clock = Clock::set_to(NOW.parse::<UtcTime>().unwrap());
-    let tokens = Tokens::new(folder.path().join("keys"));
-    Desk::open(Box::new(store.clone()), tokens, rules, clock).unwrap()
+    let keys = KeySettings {
+        folder: folder.path().join("keys"),
+        kind: KeyKind::P256,
+        padding: Padding::Pkcs1,
+        expiry: Duration::from_secs(600),
+    };
+    let (http, https) = ("0.0.0.0:80".parse().unwrap(), Some("0.0.0.0:443".parse().unwrap()));
+    Desk::open(Box::new(store.clone()), DeskSettings { rules, keys, http, https }, clock).unwrap()
 }
 
 /// A CA that issues certificates to anybody.
