@@ -1,0 +1,201 @@
+//! What goes in and out: JSON, forms with files, downloads, paths and queries. What does not read is refused
+//! with 400 `validation_failure`, as both servers do.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{FromRequest, FromRequestParts, Multipart, Request};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{StatusCode, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::error::ApiError;
+
+/// Parts of a form; more than any operation asks for.
+const MOST_PARTS: usize = 64;
+
+/// A JSON body, in or out; out with 200.
+pub struct Json<T>(pub T);
+
+/// A JSON answer with 201.
+pub struct Created<T>(pub T);
+
+/// An answer without a body, 204.
+pub struct NoContent;
+
+/// An answer without a body, 200.
+pub struct Done;
+
+/// A body of plain octets.
+pub struct Octets(pub Bytes);
+
+/// The parameters of a path.
+pub struct Path<T>(pub T);
+
+/// The query.
+pub struct Query<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let body = Bytes::from_request(request, state).await;
+        let body = body.map_err(|_| ApiError::bad_request("validation_failure"))?;
+        let mut reader = serde_json::Deserializer::from_slice(&body);
+        let read = T::deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+        read.map(Json).map_err(|error| ApiError::bad_request("validation_failure").with(error.to_string()))
+    }
+}
+
+impl<T: Serialize> IntoResponse for Created<T> {
+    fn into_response(self) -> Response {
+        (StatusCode::CREATED, axum::Json(self.0)).into_response()
+    }
+}
+
+impl IntoResponse for NoContent {
+    fn into_response(self) -> Response {
+        StatusCode::NO_CONTENT.into_response()
+    }
+}
+
+impl IntoResponse for Done {
+    fn into_response(self) -> Response {
+        StatusCode::OK.into_response()
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Octets {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let body = Bytes::from_request(request, state).await;
+        body.map(Octets).map_err(|_| ApiError::bad_request("validation_failure"))
+    }
+}
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let read = axum::extract::Path::from_request_parts(parts, state).await;
+        read.map(|path| Path(path.0)).map_err(|_| ApiError::bad_request("validation_failure"))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let read = axum::extract::Query::from_request_parts(parts, state).await;
+        read.map(|query| Query(query.0))
+            .map_err(|error| ApiError::bad_request("validation_failure").with(error.body_text()))
+    }
+}
+
+/// A file of a form.
+pub struct Upload {
+    /// Its name at the caller's.
+    pub name: String,
+    /// Its octets.
+    pub content: Bytes,
+}
+
+/// A `multipart/form-data` body.
+#[derive(Default)]
+pub struct Form {
+    texts: BTreeMap<String, String>,
+    files: BTreeMap<String, Upload>,
+}
+
+impl Form {
+    /// Takes a file out.
+    pub fn file(&mut self, name: &str) -> Option<Upload> {
+        self.files.remove(name)
+    }
+
+    /// A text.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.texts.get(name).cloned()
+    }
+
+    /// A text that must be there.
+    ///
+    /// # Errors
+    /// 400 `validation_failure` with the rule `NotNull`
+    pub fn required(&self, name: &str) -> Result<String, ApiError> {
+        self.text(name).ok_or_else(|| ApiError::validation(name, "NotNull"))
+    }
+
+    /// A text that must be there and be one of those that `T` knows.
+    ///
+    /// # Errors
+    /// 400 `validation_failure`
+    pub fn parsed<T: DeserializeOwned>(&self, name: &str) -> Result<T, ApiError> {
+        let text = self.required(name)?;
+        serde_json::from_value(Value::String(text)).map_err(|_| ApiError::validation(name, "Enum"))
+    }
+
+    /// As [`Form::parsed`], if it is there.
+    ///
+    /// # Errors
+    /// 400 `validation_failure`
+    pub fn optional<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ApiError> {
+        if self.texts.contains_key(name) { self.parsed(name).map(Some) } else { Ok(None) }
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let bad = || ApiError::bad_request("validation_failure").with("the body is no form with files");
+        let mut parts = Multipart::from_request(request, state).await.map_err(|_| bad())?;
+        let mut form = Self::default();
+        // The body as a whole is bounded by the operation.
+        for _ in 0..MOST_PARTS {
+            let Some(part) = parts.next_field().await.map_err(|_| bad())? else { return Ok(form) };
+            let name = part.name().unwrap_or_default().to_owned();
+            match part.file_name().map(str::to_owned) {
+                Some(file) => {
+                    let content = part.bytes().await.map_err(|_| bad())?;
+                    form.files.insert(name, Upload { name: file, content });
+                }
+                None => drop(form.texts.insert(name, part.text().await.map_err(|_| bad())?)),
+            }
+        }
+        Err(bad())
+    }
+}
+
+/// A file for the caller, with 200.
+pub struct Download {
+    /// The name to keep it under.
+    pub name: String,
+    /// Its content type.
+    pub content_type: &'static str,
+    /// Its octets.
+    pub content: Bytes,
+}
+
+impl IntoResponse for Download {
+    fn into_response(self) -> Response {
+        // Names may come from identifiers; nothing of them may end the header or the quotes.
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "._- ".contains(c) { c } else { '_' };
+        let name: String = self.name.chars().map(plain).collect();
+        let headers = [
+            (header::CONTENT_TYPE, self.content_type.to_owned()),
+            (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+        ];
+        (headers, self.content).into_response()
+    }
+}

@@ -1,0 +1,26 @@
+//! What is told to the audit log (registry and administration §10).
+
+use serde_json::{Map, Value};
+
+use crate::access::Actor;
+use crate::api::ApiError;
+
+/// One act, or one that was refused.
+pub struct Event<'a> {
+    /// Its name; one that was refused is written with ` failed` after it.
+    pub event: &'static str,
+    /// Who did it, as far as is known.
+    pub actor: Option<&'a Actor>,
+    /// The path of the call.
+    pub url: &'a str,
+    /// Whether it was done.
+    pub outcome: Result<(), &'a ApiError>,
+    /// What it was about.
+    pub facts: Map<String, Value>,
+}
+
+/// Keeps events.
+pub trait Audit: Send + Sync {
+    /// Keeps one. The answer of the call waits for it.
+    fn record(&self, event: Event<'_>);
+}
