@@ -1,5 +1,7 @@
 //! The interface over real TLS, with a desk of three operations.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
