@@ -78,7 +78,7 @@ pub(crate) enum Edit {
 }
 
 /// Prefixes of names, in the order in which records are read: what a record refers to comes before it.
-pub(super) const KINDS: [&str; 20] = [
+pub(crate) const KINDS: [&str; 20] = [
     "counters",
     "parameters",
     "policy",

@@ -1,5 +1,7 @@
 //! Tables of what commands do and refuse.
 
+mod kill;
+mod life;
 mod things;
 pub(crate) mod town;
 mod trust;

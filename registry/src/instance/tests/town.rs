@@ -1,6 +1,7 @@
 //! A desk with an approved CA, a store in memory, and shorthand for what tests do all the time.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -43,6 +44,17 @@ impl Store for MemoryStore {
     }
 }
 
+impl MemoryStore {
+    /// Everything in it.
+    pub(crate) fn everything(&self) -> Batch {
+        let mut batch = Batch::default();
+        for (name, value) in self.0.lock().unwrap().iter() {
+            batch.put(name.clone(), value.clone());
+        }
+        batch
+    }
+}
+
 /// A desk of the instance `CW` with the classes GOV and COM.
 pub(crate) struct Town {
     pub(crate) desk: Desk,
@@ -82,6 +94,11 @@ impl Town {
             address: Some("registry.example".into()),
             pin: Some(Zeroizing::new("Secret1234".into())),
         })
+    }
+
+    /// Where its token is.
+    pub(crate) fn token_folder(&self) -> PathBuf {
+        self.folder.path().join("keys")
     }
 
     /// What a restart finds.
@@ -136,15 +153,20 @@ impl Town {
 }
 
 fn open(store: &MemoryStore, folder: &tempfile::TempDir, rules: Rules) -> Desk {
+    open_with(Box::new(store.clone()), folder.path(), rules)
+}
+
+/// A desk on a store, with its token in the folder `keys` of a folder.
+pub(crate) fn open_with(store: Box<dyn Store>, folder: &Path, rules: Rules) -> Desk {
     let clock = Clock::set_to(NOW.parse::<UtcTime>().unwrap());
     let keys = KeySettings {
-        folder: folder.path().join("keys"),
+        folder: folder.join("keys"),
         kind: KeyKind::P256,
         padding: Padding::Pkcs1,
         expiry: Duration::from_secs(600),
     };
     let (http, https) = ("0.0.0.0:80".parse().unwrap(), Some("0.0.0.0:443".parse().unwrap()));
-    Desk::open(Box::new(store.clone()), DeskSettings { rules, keys, http, https }, clock).unwrap()
+    Desk::open(store, DeskSettings { rules, keys, http, https }, clock).unwrap()
 }
 
 /// A CA that issues certificates to anybody.
