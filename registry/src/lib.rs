@@ -19,7 +19,7 @@ mod registry;
 pub mod requests;
 mod serve;
 pub mod state;
-pub mod store;
+mod store;
 mod tls;
 
 pub use config::Config;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
+use administration::store::StoreError;
 use certs::key::KeyKind;
 use gateway::Clock;
 use gateway::http::server::Connection;
@@ -24,8 +25,8 @@ use crate::publish::{Address, Published, PublishedFolder, RoundError, Rounds, So
 use crate::publisher::{self, AdministeredWork, Anchors, Command, DeclaredWork, Publisher, Work};
 use crate::serve::{Connections, Publication};
 use crate::state::Watched;
-use crate::state::kept::StateError;
-use crate::store::{SledStore, StoreError};
+use crate::state::kept::{self, StateError};
+use crate::store::{self, ReopeningStore};
 use crate::tls::{self, TlsError};
 
 /// Starts registries.
@@ -183,7 +184,9 @@ fn prepare_declared(
     clock: Clock,
 ) -> Result<Kind, StartError> {
     let pin = pin.get()?;
-    let store = open_store(config.state_folder.join("store"))?;
+    let store = open_store(config.state_folder.join("declared"))?;
+    let old = config.state_folder.join("store");
+    store::take_over(&old, kept::NAME, &store).map_err(|error| StartError::Store { path: old, error })?;
     let mut watched = Watched::new(file);
     let (kept, complaints) = publisher::load(&store, &mut watched, clock)?;
     let keys = SigningKeys::open(config, &pin, clock.now())?;
@@ -225,8 +228,8 @@ fn prepare_administered(config: &Config, anchors: Anchors, clock: Clock) -> Resu
     Ok(Kind { work, desk, http, https, management_tls: Some(own) })
 }
 
-fn open_store(path: PathBuf) -> Result<SledStore, StartError> {
-    SledStore::open(&path).map_err(|error| StartError::Store { path, error })
+fn open_store(path: PathBuf) -> Result<ReopeningStore, StartError> {
+    ReopeningStore::open(&path).map_err(|error| StartError::Store { path, error })
 }
 
 fn folder_error(config: &Config, error: io::Error) -> StartError {

@@ -1,172 +1,124 @@
-//! Where the registry keeps what must survive a power cut.
+//! Where the registry keeps what must survive a power cut: a store of `administration` that comes back.
 //!
-//! A declared instance is one value; an administered one is a record for each thing that it has. They are
-//! held in `sled`, which needs some care, and this module is the only one that knows about it.
+//! A store refuses everything after the first error of its medium, since it no longer knows what is on the
+//! disk. A registry goes on publishing meanwhile, and a full disk has room again some day; so the store is
+//! opened anew when it is needed next, and whoever keeps a copy in memory reads it again then.
 
-use std::fs::File;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// A name and its value.
-pub type Pair = (Vec<u8>, Vec<u8>);
+use administration::store::{Batch, Pair, SledStore, Store, StoreError};
 
-/// Keeps values by name. What `write` has returned from is on disk.
-pub trait Store: Send + Sync {
-    /// The value of this name.
-    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
-
-    /// All values whose name starts with `prefix`, in the order of their names.
-    fn scan(&self, prefix: &str) -> Result<Vec<Pair>, StoreError>;
-
-    /// Makes all changes of the batch, durably and as a whole: after a crash there is all of it or
-    /// nothing.
-    fn write(&self, batch: Batch) -> Result<(), StoreError>;
-}
-
-/// Changes that become durable together. The last change of a name counts.
-#[derive(Clone, Debug, Default)]
-pub struct Batch {
-    changes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-}
-
-impl Batch {
-    /// Sets a value.
-    pub fn put(&mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        self.changes.push((name.into(), Some(value.into())));
-    }
-
-    /// Removes a value, if it is there.
-    pub fn remove(&mut self, name: impl Into<Vec<u8>>) {
-        self.changes.push((name.into(), None));
-    }
-
-    /// Whether there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
-    }
-
-    /// All changes in their order; none for a removal.
-    pub fn into_changes(self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
-        self.changes
-    }
-}
-
-/// The store cannot be used; the disk is full or broken, or another process holds it.
-#[derive(Debug, thiserror::Error)]
-#[error("the registry's store cannot be used")]
-pub struct StoreError(#[from] io::Error);
-
-/// Small leaves: a value changes alone, and sled rewrites whole leaves.
-const LEAF_FANOUT: usize = 16;
-
-type Database = sled::Db<LEAF_FANOUT>;
-
-/// A store in a folder, held by sled.
-pub struct SledStore {
+/// A store in a folder that is opened again after a failure.
+pub(crate) struct ReopeningStore {
     folder: PathBuf,
-    /// sled's handle belongs to one thread at a time. There is none after a failure: sled repeats the
-    /// first error for ever, so the database is opened again when it is needed next.
-    database: Mutex<Option<Database>>,
+    open: Mutex<Option<SledStore>>,
 }
 
-impl SledStore {
+impl ReopeningStore {
     /// Opens the store, or makes it.
     ///
     /// # Errors
     /// The folder cannot be written, another process has it open, or its content is damaged.
-    pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let database = Mutex::new(Some(open(folder)?));
-        Ok(Self { folder: folder.to_owned(), database })
+    pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
+        let open = Mutex::new(Some(SledStore::open(folder)?));
+        Ok(Self { folder: folder.to_owned(), open })
     }
 
-    fn with<T>(&self, act: impl FnOnce(&Database) -> io::Result<T>) -> Result<T, StoreError> {
-        let mut place = self.database.lock().unwrap_or_else(PoisonError::into_inner);
-        let database = match place.take() {
-            Some(database) => database,
-            None => open(&self.folder)?,
+    fn with<T>(&self, act: impl FnOnce(&SledStore) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = match open.take() {
+            Some(store) => store,
+            None => SledStore::open(&self.folder)?,
         };
-        let outcome = act(&database);
+        let outcome = act(&store);
         if outcome.is_ok() {
-            *place = Some(database);
+            *open = Some(store);
         }
-        Ok(outcome?)
+        outcome
     }
 }
 
-fn open(folder: &Path) -> io::Result<Database> {
-    // No flushing behind our back: `write` flushes, so that it knows when a value is durable.
-    let config = sled::Config::new().path(folder).flush_every_ms(None).cache_capacity_bytes(4 << 20);
-    let database = config.open::<LEAF_FANOUT>()?;
-    // sled writes this file when it makes a database and never syncs it. Without it the database does
-    // not open again, so a power cut soon after the first start would lose everything.
-    File::open(folder.join("durability_cookie"))?.sync_all()?;
-    File::open(folder)?.sync_all()?;
-    if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        File::open(parent)?.sync_all()?;
-    }
-    Ok(database)
-}
-
-impl Store for SledStore {
-    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.with(|database| Ok(database.get(name)?.map(|value| value.to_vec())))
+impl Store for ReopeningStore {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.with(|store| store.get(key))
     }
 
-    fn scan(&self, prefix: &str) -> Result<Vec<Pair>, StoreError> {
-        self.with(|database| {
-            database
-                .scan_prefix(prefix)
-                .map(|pair| pair.map(|(name, value)| (name.to_vec(), value.to_vec())))
-                .collect()
-        })
+    fn scan(&self, prefix: &[u8]) -> Result<Vec<Pair>, StoreError> {
+        self.with(|store| store.scan(prefix))
     }
 
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
-        let mut changes = sled::Batch::default();
-        for (name, value) in batch.changes {
-            match value {
-                Some(value) => changes.insert(name, value),
-                None => changes.remove(name),
-            }
-        }
-        self.with(move |database| {
-            database.apply_batch(changes)?;
-            database.flush().map(drop)
-        })
+        self.with(|store| store.write(batch))
     }
+}
+
+/// Takes over what an earlier release kept of a declared instance: one value in a database of other leaves.
+///
+/// The new store has it before the old folder goes; a crash in between leaves both, and the new one counts.
+pub(crate) fn take_over(old: &Path, name: &str, new: &dyn Store) -> Result<(), StoreError> {
+    /// Entries a leaf of the old database.
+    const OLD_FANOUT: usize = 16;
+    if !old.join("durability_cookie").exists() {
+        return Ok(());
+    }
+    let told =
+        |error: io::Error| StoreError::Open { folder: old.display().to_string(), reason: error.to_string() };
+    if new.get(name.as_bytes())?.is_none() {
+        let config = sled::Config::new().path(old).flush_every_ms(None).cache_capacity_bytes(4 << 20);
+        let database = config.open::<OLD_FANOUT>().map_err(told)?;
+        let value = database.get(name).map_err(told)?;
+        if let Some(value) = value {
+            let mut batch = Batch::default();
+            batch.put(name, value.to_vec());
+            new.write(batch)?;
+        }
+    }
+    fs::remove_dir_all(old).map_err(told)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn put(store: &SledStore, name: &str, value: &[u8]) {
+    fn put(store: &dyn Store, key: &str, value: &[u8]) {
         let mut batch = Batch::default();
-        batch.put(name, value);
+        batch.put(key, value);
         store.write(batch).unwrap();
     }
 
     #[test]
-    fn values_survive_reopening() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store");
-        let store = SledStore::open(&path).unwrap();
-        assert_eq!(store.get("state").unwrap(), None);
-        put(&store, "state", b"first");
-        put(&store, "state", &vec![7; 300_000]);
-        drop(store);
-        let store = SledStore::open(&path).unwrap();
-        assert_eq!(store.get("state").unwrap(), Some(vec![7; 300_000]));
-    }
-    #[test]
     fn a_failure_is_not_for_ever() {
         let folder = tempfile::tempdir().unwrap();
-        let store = SledStore::open(&folder.path().join("store")).unwrap();
+        let store = ReopeningStore::open(&folder.path().join("store")).unwrap();
         put(&store, "state", b"first");
-        let failed = store.with::<()>(|_| Err(io::Error::other("the disk is full")));
+        let failed = store.with::<()>(|_| Err(StoreError::Failed("the disk is full".into())));
         assert!(failed.is_err());
-        assert_eq!(store.get("state").unwrap(), Some(b"first".to_vec()));
+        assert_eq!(store.get(b"state").unwrap(), Some(b"first".to_vec()));
         put(&store, "state", b"second");
+        assert_eq!(store.scan(b"st").unwrap(), [(b"state".to_vec(), b"second".to_vec())]);
+    }
+
+    #[test]
+    fn an_earlier_store_is_taken_over_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = folder.path().join("store");
+        {
+            let database = sled::Config::new().path(&old).open::<16>().unwrap();
+            database.insert("state", b"kept").unwrap();
+            database.flush().unwrap();
+        }
+        let new = ReopeningStore::open(&folder.path().join("declared")).unwrap();
+        take_over(&old, "state", &new).unwrap();
+        assert!(!old.exists());
+        assert_eq!(new.get(b"state").unwrap(), Some(b"kept".to_vec()));
+        take_over(&old, "state", &new).unwrap();
+        // After a crash in between the new one counts.
+        drop(sled::Config::new().path(&old).open::<16>().unwrap());
+        put(&new, "state", b"later");
+        take_over(&old, "state", &new).unwrap();
+        assert_eq!((new.get(b"state").unwrap(), old.exists()), (Some(b"later".to_vec()), false));
     }
 }

@@ -47,6 +47,11 @@ impl Batch {
         self.changes.push((key.into(), None));
     }
 
+    /// All changes in their order; none for a removal.
+    pub fn changes(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        self.changes.iter().map(|(key, value)| (key.as_slice(), value.as_deref()))
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()

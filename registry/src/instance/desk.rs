@@ -8,8 +8,10 @@
 
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
+use administration::store::Store;
 use gateway::Clock;
 use protocol::id::{ClientId, MemberId};
 use tokio::sync::watch;
@@ -22,7 +24,6 @@ use super::rules::Rules;
 use super::{PublicationStatus, Refusal, Tokens};
 use crate::keys::KeySettings;
 use crate::state::kept::StateError;
-use crate::store::Store;
 
 /// Who changes something.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -47,6 +48,8 @@ impl Actor {
 pub struct Desk {
     instance: RwLock<Instance>,
     is_declared: bool,
+    /// Set when a batch failed: what is in the store may be old or new.
+    in_doubt: AtomicBool,
     /// Held by the command whose turn it is; none once the registry has stopped, and where the instance
     /// is declared in a file.
     store: Mutex<Option<Box<dyn Store>>>,
@@ -88,16 +91,7 @@ impl Desk {
     /// # Errors
     /// The store cannot be read, or holds what this program did not write.
     pub fn open(store: Box<dyn Store>, settings: DeskSettings, clock: Clock) -> Result<Self, StateError> {
-        let mut instance = Instance::default();
-        for kind in KINDS {
-            for (name, value) in store.scan(kind)? {
-                let told = |error: &dyn std::fmt::Display| {
-                    StateError::Held(format!("{}: {error}", String::from_utf8_lossy(&name)))
-                };
-                let record = Record::read(kind, &value).map_err(|error| told(&error))?;
-                instance.apply(Edit::Put(record)).map_err(|error| told(&error))?;
-            }
-        }
+        let instance = load(store.as_ref())?;
         Ok(Self::with(instance, Some(store), settings, clock))
     }
 
@@ -115,6 +109,7 @@ impl Desk {
         Self {
             instance,
             is_declared,
+            in_doubt: AtomicBool::new(false),
             store,
             rules,
             tokens,
@@ -225,6 +220,11 @@ impl Desk {
         self.administered()?;
         let turn = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         let store = turn.as_deref().ok_or(Refusal::Stopped)?;
+        if self.in_doubt.load(Ordering::SeqCst) {
+            let instance = load(store).map_err(|error| Refusal::Unreadable(Box::new(error)))?;
+            self.replace(instance);
+            self.in_doubt.store(false, Ordering::SeqCst);
+        }
         let look = self.look();
         let mut draft = Draft::new(&look, &self.rules, self.clock.now());
         let answer = decide(&mut draft)?;
@@ -233,7 +233,10 @@ impl Desk {
         if edits.is_empty() {
             return Ok(answer);
         }
-        store.write(record::batch(&edits))?;
+        if let Err(error) = store.write(record::batch(&edits)) {
+            self.in_doubt.store(true, Ordering::SeqCst);
+            return Err(error.into());
+        }
         let mut instance = self.instance.write().unwrap_or_else(PoisonError::into_inner);
         for edit in edits {
             if let Err(error) = instance.apply(edit) {
@@ -259,4 +262,19 @@ impl Desk {
             decide(draft)
         })
     }
+}
+
+/// The instance that a store holds.
+fn load(store: &dyn Store) -> Result<Instance, StateError> {
+    let mut instance = Instance::default();
+    for kind in KINDS {
+        for (name, value) in store.scan(kind.as_bytes())? {
+            let told = |error: &dyn std::fmt::Display| {
+                StateError::Held(format!("{}: {error}", String::from_utf8_lossy(&name)))
+            };
+            let record = Record::read(kind, &value).map_err(|error| told(&error))?;
+            instance.apply(Edit::Put(record)).map_err(|error| told(&error))?;
+        }
+    }
+    Ok(instance)
 }

@@ -3,6 +3,7 @@
 //! Names are `KIND/KEY` with the parts of the key percent-encoded; values are JSON. A change of an
 //! instance is a list of [`Edit`]s, which becomes one batch of the store and is then made in memory.
 
+use administration::store::Batch;
 use protocol::id::{ClientId, MemberId, encode_segment};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -16,7 +17,6 @@ use super::policy::Policy;
 use super::stored;
 use crate::publish::SourceKind;
 use crate::requests::Request;
-use crate::store::Batch;
 
 /// A record with its content.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,12 +3,13 @@
 //! The codes and statuses are those of a running X-Road 7.8 registry (registry and administration §1,
 //! §2, §6). What X-Road has no code for has one of ours, named in docs/divergences.md.
 
+use administration::store::StoreError;
 use protocol::id::{ClientId, MemberId, SecurityServerId};
 use protocol::time::UtcTime;
 
 use super::identifiers::{Fault, Field, Rule};
 use crate::keys::KeysError;
-use crate::store::StoreError;
+use crate::state::kept::StateError;
 
 /// A change that was not made. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
@@ -200,6 +201,8 @@ pub enum Refusal {
     Stopped,
     #[error("the change could not be kept")]
     Store(#[from] StoreError),
+    #[error("what is kept cannot be read again after a failure")]
+    Unreadable(#[source] Box<StateError>),
     #[error("a signing key failed")]
     Keys(#[source] Box<KeysError>),
 }
@@ -353,7 +356,7 @@ impl Refusal {
             Self::SecondPerson(_) => ("management_request_second_person_required", 409),
 
             Self::Stopped => ("registry_stopped", 503),
-            Self::Store(_) | Self::Keys(_) => ("internal_error", 500),
+            Self::Store(_) | Self::Unreadable(_) | Self::Keys(_) => ("internal_error", 500),
         }
     }
 }

@@ -267,8 +267,8 @@ mod tests {
     use crate::state::Watched;
     use crate::state::kept::Kept;
     use crate::state::kept::Taken;
-    use crate::store::SledStore;
     use crate::{Config, PinSource};
+    use administration::store::SledStore;
 
     const INSTANCE: &str = "instance = 'CW'\n[[member-class]]\ncode = 'GOV'\n[[member]]\nclass = 'GOV'\n\
                             code = '1'\nname = 'One'\n[management]\nprovider = 'CW/GOV/1'\n";

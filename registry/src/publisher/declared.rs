@@ -1,5 +1,6 @@
 //! What is published of a declared instance: the file and the list of keys, watched for changes.
 
+use administration::store::Store;
 use gateway::Clock;
 
 use super::Anchors;
@@ -8,7 +9,6 @@ use crate::keys::SigningKeys;
 use crate::publish::{Address, Edition, SourceKind};
 use crate::state::Watched;
 use crate::state::kept::{Kept, StateError, Taken};
-use crate::store::Store;
 
 /// A declared instance at work.
 pub(crate) struct DeclaredWork {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use administration::store::{Batch, Store, StoreError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use protocol::digest::DigestAlgorithm;
@@ -15,11 +16,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{Checked, Folder, InstanceState, Watched, read};
 use crate::fields::Problems;
-use crate::store::{Batch, Store, StoreError};
 
 /// Longest state file.
 const LONGEST_STATE: u64 = 64 << 20;
-const NAME: &str = "state";
+/// Its name in the store.
+pub(crate) const NAME: &str = "state";
 
 /// A state in force.
 #[derive(Debug)]
@@ -96,7 +97,7 @@ pub enum Taken {
 impl Kept {
     /// The state that was in force last, if there was any.
     pub fn load(store: &dyn Store, now: UtcTime) -> Result<Option<Self>, StateError> {
-        let Some(value) = store.get(NAME)? else { return Ok(None) };
+        let Some(value) = store.get(NAME.as_bytes())? else { return Ok(None) };
         let held = |error: &dyn std::fmt::Display| StateError::Held(error.to_string());
         let record: Record = serde_json::from_slice(&value).map_err(|error| held(&error))?;
         let mut files = BTreeMap::new();

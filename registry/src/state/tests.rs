@@ -8,7 +8,7 @@ use protocol::time::UtcTime;
 
 use super::kept::{Kept, StateError, Taken};
 use super::{Checked, Watched, read};
-use crate::store::{Batch, Pair, SledStore, Store, StoreError};
+use administration::store::{Batch, Pair, SledStore, Store, StoreError};
 
 const WHOLE: &str = r#"
 instance = "CW"
@@ -367,11 +367,11 @@ struct Failing<'a> {
 }
 
 impl Store for Failing<'_> {
-    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    fn get(&self, name: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.store.get(name)
     }
 
-    fn scan(&self, prefix: &str) -> Result<Vec<Pair>, StoreError> {
+    fn scan(&self, prefix: &[u8]) -> Result<Vec<Pair>, StoreError> {
         self.store.scan(prefix)
     }
 
@@ -379,7 +379,7 @@ impl Store for Failing<'_> {
         if self.written {
             self.store.write(batch)?;
         }
-        Err(std::io::Error::other("the disk is full").into())
+        Err(StoreError::Failed("the disk is full".into()))
     }
 }
 

@@ -10,13 +10,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use administration::store::{SledStore, Store};
 use serde_json::Value;
 
 use super::life::{Dice, Pool, step};
 use super::town::{Authority, MemoryStore, Town, open_with};
 use crate::instance::record::KINDS;
 use crate::instance::{Desk, Rules, SOFTWARE_TOKEN};
-use crate::store::{SledStore, Store};
 
 const FOLDER: &str = "CAUSEWAY_TEST_KILL_FOLDER";
 const SEED: &str = "CAUSEWAY_TEST_KILL_SEED";
@@ -50,7 +50,7 @@ impl Pool {
 fn state(store: &dyn Store) -> BTreeMap<String, Value> {
     let mut all = BTreeMap::new();
     for kind in KINDS {
-        for (name, value) in store.scan(kind).unwrap() {
+        for (name, value) in store.scan(kind.as_bytes()).unwrap() {
             let mut name = String::from_utf8(name).unwrap();
             let mut value: Value = serde_json::from_slice(&value).unwrap();
             let fields = value.as_object_mut().unwrap();

@@ -3,7 +3,7 @@
 use protocol::id::{ClientId, MemberId, SecurityServerId};
 use zeroize::Zeroizing;
 
-use super::town::{Town, clerk, client_registration, refused, registration};
+use super::town::{Failure, Town, clerk, client_registration, refused, registration};
 use crate::instance::{Initialisation, OWNERS_GROUP, Rules};
 
 fn member(code: &str) -> MemberId {
@@ -243,4 +243,24 @@ fn the_provider_of_management_services() {
     let request = town.desk.register_provider(&clerk(), &server).unwrap();
     assert_eq!(town.status(request.id), Some("WAITING"));
     refused(town.order(&server, client_registration(&id)), "409 management_request_exists [2]");
+}
+
+#[test]
+fn a_failing_store_leaves_the_old_state_or_the_new_one() {
+    for (failure, is_there) in [(Failure::Before, false), (Failure::After, true)] {
+        let town = Town::new();
+        town.member("1");
+        *town.store.failure.lock().unwrap() = Some(failure);
+        refused(town.desk.add_member("GOV", "2", "Two"), "500 internal_error []");
+        assert_eq!(town.reopened().look().member(&member("2")).is_some(), is_there, "{failure:?}");
+        // The next command looks at what is on the disk, and goes on from there.
+        let again = town.desk.add_member("GOV", "2", "Two");
+        if is_there {
+            refused(again, "409 member_exists [CW/GOV/2]");
+        } else {
+            again.unwrap();
+        }
+        assert_eq!(town.desk.look().members().len(), 2);
+        assert_eq!(town.desk.look().generation(), town.reopened().look().generation());
+    }
 }

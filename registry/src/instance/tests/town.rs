@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use administration::store::{Batch, Pair, Store, StoreError};
 use certs::key::KeyKind;
 use gateway::Clock;
 use protocol::id::{ClientId, MemberId, SecurityServerId};
@@ -15,30 +16,48 @@ use crate::config::Padding;
 use crate::instance::{Actor, CertificationSettings, Desk, DeskSettings, Initialisation, Refusal, Rules};
 use crate::keys::KeySettings;
 use crate::requests::{Content, Request};
-use crate::store::{Batch, Pair, Store, StoreError};
 
 /// Keeps everything, and shares it with whoever opens it again.
 #[derive(Clone, Default)]
-pub(crate) struct MemoryStore(Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>);
+pub(crate) struct MemoryStore {
+    pairs: Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>,
+    /// How the next batch fails, if it does.
+    pub(crate) failure: Arc<Mutex<Option<Failure>>>,
+}
+
+/// What is on the disk when a batch is told to have failed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Failure {
+    Before,
+    After,
+}
 
 impl Store for MemoryStore {
-    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.0.lock().unwrap().get(name.as_bytes()).cloned())
+    fn get(&self, name: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.pairs.lock().unwrap().get(name).cloned())
     }
 
-    fn scan(&self, prefix: &str) -> Result<Vec<Pair>, StoreError> {
-        let pairs = self.0.lock().unwrap();
-        let matching = pairs.iter().filter(|(name, _)| name.starts_with(prefix.as_bytes()));
+    fn scan(&self, prefix: &[u8]) -> Result<Vec<Pair>, StoreError> {
+        let pairs = self.pairs.lock().unwrap();
+        let matching = pairs.iter().filter(|(name, _)| name.starts_with(prefix));
         Ok(matching.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
-        let mut pairs = self.0.lock().unwrap();
-        for (name, value) in batch.into_changes() {
+        let failure = self.failure.lock().unwrap().take();
+        let failed = || Err(StoreError::Failed("the disk is full".into()));
+        if let Some(Failure::Before) = failure {
+            return failed();
+        }
+        let mut pairs = self.pairs.lock().unwrap();
+        for (name, value) in batch.changes() {
             match value {
-                Some(value) => pairs.insert(name, value),
-                None => pairs.remove(&name),
+                Some(value) => pairs.insert(name.to_vec(), value.to_vec()),
+                None => pairs.remove(name),
             };
+        }
+        if failure.is_some() {
+            return failed();
         }
         Ok(())
     }
@@ -48,7 +67,7 @@ impl MemoryStore {
     /// Everything in it.
     pub(crate) fn everything(&self) -> Batch {
         let mut batch = Batch::default();
-        for (name, value) in self.0.lock().unwrap().iter() {
+        for (name, value) in self.pairs.lock().unwrap().iter() {
             batch.put(name.clone(), value.clone());
         }
         batch
