@@ -33,6 +33,7 @@ use certs::key::KeyKind;
 use crate::fields::{At, Problems, Reader, Table};
 use crate::instance::Rules;
 use crate::keys::KeySettings;
+use crate::management::Settings;
 use crate::pin::PinSource;
 use crate::state::rules;
 
@@ -61,6 +62,8 @@ pub struct Config {
     pub pin: Option<PinSource>,
     /// Rules of administration; of no use to a declared instance.
     pub rules: Rules,
+    /// The services for management requests; only of an administered instance.
+    pub management_services: Settings,
     /// HTTP, by default `0.0.0.0:80`. Old clients fetch over plain HTTP only (§5.2); integrity comes
     /// from the signature.
     pub http: SocketAddr,
@@ -136,6 +139,7 @@ impl Config {
             address: None,
             pin: None,
             rules: Rules::default(),
+            management_services: Settings::default(),
             http: SocketAddr::new(anywhere, 80),
             https: Some(SocketAddr::new(anywhere, 443)),
             tls: None,
@@ -207,6 +211,12 @@ fn config(root: &mut Table<'_, '_>, folder: &Path) -> Option<Config> {
     config.address = address.map(|at| at.value);
     config.pin = pin;
     administration(root, declared, &mut config.rules);
+    if let Some(table) = root.table("management-services") {
+        if declared {
+            table.problem("is of no use to a declared instance: leave it or instance-file out");
+        }
+        config.management_services = Settings::read(table, folder);
+    }
 
     listen(root, &mut config.http, &mut config.https);
     config.tls = tls(root, folder);
@@ -391,6 +401,7 @@ pub(crate) fn read_text(path: &Path) -> std::io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::management::Place;
 
     const LEAST: &str = "[registry]\nstate = 's'\ninstance-file = 'i.toml'\naddress = 'r.example'\n[token]\npin-file = 'pin'\n";
 
@@ -409,6 +420,14 @@ mod tests {
         let config = Config::parse(text, Path::new("/etc")).unwrap();
         assert_eq!((config.instance_file, config.pin), (None, None));
         assert!(config.rules.approve_clients && config.rules.strict_identifiers);
+        assert_eq!(config.management_services, Settings::default());
+        let text = "[registry]\nstate = 's'\n[management-services]\nregistration = '127.0.1.1:4001'\n\
+                    management = 'off'\ncertificates = ['ss0.pem']\nnetworks = ['10.0.0.0/8']\n";
+        let services = Config::parse(text, Path::new("/etc")).unwrap().management_services;
+        assert_eq!(services.registration, Place::At("127.0.1.1:4001".parse().unwrap()));
+        assert_eq!((services.management, services.requests_per_minute), (Place::Off, 10));
+        assert_eq!(services.certificates, [PathBuf::from("/etc/ss0.pem")]);
+        assert!(services.networks[0].contains("10.1.2.3".parse().unwrap()));
     }
 
     #[track_caller]
@@ -430,6 +449,17 @@ mod tests {
         let both = "[administration]\nsecond-person = true\nauto-approve-clients = true\n";
         refused(&format!("{administered}{both}"), &["two persons cannot decide what a rule approves"]);
         refused(&format!("{administered}[token]\n"), &["exactly one of pin-file"]);
+        refused(&format!("{LEAST}[management-services]\n"), &["of no use to a declared"]);
+        let services = "[management-services]\nregistration = 'here'\nnetworks = ['10.0.0.0/99']\n";
+        refused(
+            &format!("{administered}{services}requests-per-minute = 0\nport = 1\n"),
+            &[
+                "management-services.registration: must be an IP address with a port",
+                "management-services.networks[0]: must be an IP address",
+                "must be from 1 to 100000",
+                "management-services.port: is not known",
+            ],
+        );
         refused(&LEAST.replace("address = 'r.example'\n", ""), &["address is missing"]);
         refused(&LEAST.replace("r.example", "http://r.example"), &["registry.address: must be a host name"]);
         refused(&LEAST.replace("pin-file", "pin"), &["exactly one of pin-file", "token.pin: is not known"]);
@@ -471,6 +501,7 @@ mod tests {
         let usual = Config::administered(config.state_folder.clone());
         assert!(config.instance_file.is_some() && config.pin.is_some());
         assert_eq!(config.rules, usual.rules);
+        assert_eq!(config.management_services, usual.management_services);
         assert_eq!((config.http, config.https), (usual.http, usual.https));
         assert_eq!((config.period, config.expiry), (usual.period, usual.expiry));
         assert_eq!((config.minimum_version, config.key), (usual.minimum_version, usual.key));

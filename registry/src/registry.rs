@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::files;
 use crate::instance::{Desk, DeskSettings, Refusal, SOFTWARE_TOKEN};
 use crate::keys::{KeysError, SigningKey, SigningKeys};
-use crate::management::{ManagementTls, ManagementTlsError};
+use crate::management::{Listeners, ManagementTls, ManagementTlsError, Port, Surroundings};
 use crate::pin::{PinError, PinSource};
 use crate::publish::{Address, Published, PublishedFolder, RoundError, Rounds, SourceKind};
 use crate::publisher::{self, AdministeredWork, Anchors, Command, DeclaredWork, Publisher, Work};
@@ -40,6 +40,8 @@ pub struct Running {
     anchors: Anchors,
     desk: Arc<Desk>,
     management_tls: Option<Arc<ManagementTls>>,
+    registration: Option<SocketAddr>,
+    management: Option<SocketAddr>,
     published: watch::Receiver<Arc<Published>>,
     commands: mpsc::Sender<Command>,
     stop: watch::Sender<bool>,
@@ -135,7 +137,7 @@ struct Prepared {
     http: std::net::TcpListener,
     https: Option<Https>,
     anchors: Anchors,
-    management_tls: Option<Arc<ManagementTls>>,
+    management: Option<(Arc<ManagementTls>, Listeners)>,
     published: watch::Receiver<Arc<Published>>,
     publisher: Publisher,
 }
@@ -148,7 +150,7 @@ struct Kind {
     desk: Arc<Desk>,
     http: std::net::TcpListener,
     https: Option<Https>,
-    management_tls: Option<Arc<ManagementTls>>,
+    management: Option<(Arc<ManagementTls>, Listeners)>,
 }
 
 fn prepare(config: &Config, clock: Clock) -> Result<Prepared, StartError> {
@@ -160,7 +162,7 @@ fn prepare(config: &Config, clock: Clock) -> Result<Prepared, StartError> {
         (Some(_), None) => return Err(PinError::Empty.into()),
         (None, _) => prepare_administered(config, anchors.clone(), clock)?,
     };
-    let Kind { work, desk, http, https, management_tls } = kind;
+    let Kind { work, desk, http, https, management } = kind;
     let (sender, published) = watch::channel(Arc::new(Published::default()));
     let mut publisher = Publisher {
         work,
@@ -173,7 +175,7 @@ fn prepare(config: &Config, clock: Clock) -> Result<Prepared, StartError> {
         woken: Arc::default(),
     };
     publisher.round()?;
-    Ok(Prepared { http, https, anchors, management_tls, published, publisher })
+    Ok(Prepared { http, https, anchors, management, published, publisher })
 }
 
 fn prepare_declared(
@@ -203,7 +205,7 @@ fn prepare_declared(
     let work = DeclaredWork { store, kept, watched, keys, address, expiry, anchors, complaints };
     work.write_anchors(clock).map_err(|error| folder_error(config, error))?;
     let desk = Arc::new(Desk::declared(&work.declared(clock), settings, clock));
-    Ok(Kind { work: Work::Declared(Box::new(work)), desk, http, https, management_tls: None })
+    Ok(Kind { work: Work::Declared(Box::new(work)), desk, http, https, management: None })
 }
 
 fn prepare_administered(config: &Config, anchors: Anchors, clock: Clock) -> Result<Kind, StartError> {
@@ -225,7 +227,8 @@ fn prepare_administered(config: &Config, anchors: Anchors, clock: Clock) -> Resu
         None => None,
     };
     let work = Work::Administered(Box::new(AdministeredWork::new(anchors, Arc::clone(&own))));
-    Ok(Kind { work, desk, http, https, management_tls: Some(own) })
+    let listeners = Listeners::open(config, Arc::clone(&own))?;
+    Ok(Kind { work, desk, http, https, management: Some((own, listeners)) })
 }
 
 fn open_store(path: PathBuf) -> Result<ReopeningStore, StartError> {
@@ -274,7 +277,7 @@ impl Ports {
 }
 
 /// Binds without a runtime, so that nothing is half started when something else fails.
-fn listen(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
+pub(crate) fn listen(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
     bind(address, false).and_then(TcpListener::into_std).map_err(|error| {
         let advice = match error.kind() {
             io::ErrorKind::PermissionDenied => {
@@ -291,7 +294,7 @@ fn listen(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
 
 impl Prepared {
     fn run(self) -> Result<Running, StartError> {
-        let Self { http, https, anchors, management_tls, published, publisher } = self;
+        let Self { http, https, anchors, management, published, publisher } = self;
         let (stop, stopped) = watch::channel(false);
         let connections = Arc::new(Connections::default());
         let make = {
@@ -313,10 +316,17 @@ impl Prepared {
         let desk = Arc::clone(&publisher.desk);
         let wake = Waker { woken: Arc::clone(&publisher.woken), commands: commands.clone() };
         listeners.push(tokio::spawn(wake.on_change(desk.changes(), stopped.clone())));
-        if let Some(own) = &management_tls {
+        let (mut management_tls, mut addresses) = (None, [None, None]);
+        if let Some((own, services)) = management {
             let wake = Waker { woken: Arc::clone(&publisher.woken), commands: commands.clone() };
-            listeners.push(tokio::spawn(wake.on_change(own.subscribe(), stopped)));
+            listeners.push(tokio::spawn(wake.on_change(own.subscribe(), stopped.clone())));
+            addresses = [Port::Registration, Port::Management].map(|port| services.address(port));
+            let (published, clock) = (published.clone(), publisher.clock);
+            let around = Surroundings { desk: Arc::clone(&desk), published, clock, stopped };
+            listeners.extend(services.serve(&around).map_err(StartError::Thread)?);
+            management_tls = Some(own);
         }
+        let [registration, management] = addresses;
         let publisher = std::thread::Builder::new()
             .name("publisher".into())
             .spawn(move || publisher.run(&receiver))
@@ -329,6 +339,8 @@ impl Prepared {
             anchors,
             desk,
             management_tls,
+            registration,
+            management,
             published,
             commands,
             stop,
@@ -391,6 +403,16 @@ impl Running {
     /// Key and certificate of the management services, where the instance is administered.
     pub fn management_tls(&self) -> Option<Arc<ManagementTls>> {
         self.management_tls.clone()
+    }
+
+    /// Where certificates are registered.
+    pub fn registration(&self) -> Option<SocketAddr> {
+        self.registration
+    }
+
+    /// Where the server of the provider brings all other management requests.
+    pub fn management(&self) -> Option<SocketAddr> {
+        self.management
     }
 
     /// What is published now; changes are told by the receiver.

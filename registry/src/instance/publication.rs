@@ -115,7 +115,7 @@ impl Instance {
                 .collect(),
             members: self.members.values().map(member).collect(),
             servers: self.servers.values().map(server).collect(),
-            certification_services: self.services.values().map(|service| self.approved(service)).collect(),
+            certification_services: self.approved_cas(),
             timestamping_services: self.timestamping.values().map(timestamping).collect(),
             groups: self.groups.values().filter_map(|entry| group(&instance, entry)).collect(),
             policy: self.policy.class_policy(),
@@ -141,6 +141,11 @@ impl Instance {
                 .collect(),
             instance,
         })
+    }
+
+    /// The certification services as they are published.
+    pub(crate) fn approved_cas(&self) -> Vec<ApprovedCa> {
+        self.services.values().map(|service| self.approved(service)).collect()
     }
 
     fn approved(&self, service: &CertificationService) -> ApprovedCa {

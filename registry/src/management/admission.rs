@@ -92,16 +92,22 @@ impl Admission {
 
 async fn is_at(host: &str, address: IpAddr) -> bool {
     if let Ok(ip) = host.parse::<IpAddr>() {
-        return ip.to_canonical() == address;
+        return is_same(ip, address);
     }
     match tokio::time::timeout(LOOK_UP, tokio::net::lookup_host((host, 0))).await {
-        Ok(Ok(mut found)) => found.any(|socket| socket.ip().to_canonical() == address),
+        Ok(Ok(mut found)) => found.any(|socket| is_same(socket.ip(), address)),
         Ok(Err(error)) => {
             tracing::warn!(%host, %error, "the address of the management services' server has no meaning");
             false
         }
         Err(_) => false,
     }
+}
+
+/// A system chooses freely from which of its loopback addresses it connects, and so can all its programs.
+fn is_same(registered: IpAddr, address: IpAddr) -> bool {
+    let registered = registered.to_canonical();
+    registered == address || registered.is_loopback() && address.is_loopback()
 }
 
 #[cfg(test)]
@@ -145,6 +151,7 @@ mod tests {
         for (admission, connection, expected) in [
             (&usual, connection("192.0.2.1", None), true),
             (&usual, connection("127.0.0.1", None), true),
+            (&usual, connection("127.0.3.1", None), true),
             (&usual, connection("192.0.2.2", Some(b"known")), false),
             (&known, connection("203.0.113.1", Some(b"known")), true),
             (&known, connection("192.0.2.1", Some(b"other")), false),

@@ -31,6 +31,14 @@ impl Port {
         }
     }
 
+    /// The usual number of its port.
+    pub(crate) const fn number(self) -> u16 {
+        match self {
+            Self::Registration => 4001,
+            Self::Management => 4002,
+        }
+    }
+
     fn offers(self, kind: RequestType) -> bool {
         match self {
             Self::Registration => kind == RequestType::AuthCertReg,

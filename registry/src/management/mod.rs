@@ -13,15 +13,20 @@
 mod admission;
 mod answer;
 mod check;
+mod intake;
+mod listeners;
 mod pace;
 mod registrar;
 mod service;
+mod settings;
 mod tls;
 mod wsdl;
 
 pub use admission::{Admission, Network, NetworkError};
 pub use check::{Checked, Port, check};
+pub(crate) use listeners::{Listeners, Surroundings};
 pub use registrar::{Declined, RefusedRequest, Registrar, View};
-pub use service::{ManagementServices, Settings};
+pub use service::ManagementServices;
+pub use settings::{Place, Settings};
 pub use tls::{ManagementTls, ManagementTlsError};
 pub(crate) use wsdl::{WSDL, WSDL_PATH};

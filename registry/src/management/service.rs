@@ -25,22 +25,6 @@ const LONGEST_BODY: usize = 50 * 1024;
 /// Longest time for a body to come.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
-/// How the services serve.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Settings {
-    /// Who may come to the management service.
-    pub admission: Admission,
-    /// Requests that each of the two services takes from one address in a minute, by default ten. One
-    /// address asks for all others at the management service.
-    pub requests_per_minute: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { admission: Admission::default(), requests_per_minute: 10 }
-    }
-}
-
 /// One of the two services.
 pub struct ManagementServices {
     port: Port,
@@ -78,15 +62,15 @@ impl From<Fault> for Refusal {
 }
 
 impl ManagementServices {
-    /// The service of a port.
-    pub fn new(port: Port, registrar: Arc<dyn Registrar>, clock: Clock, settings: &Settings) -> Arc<Self> {
-        Arc::new(Self {
-            port,
-            registrar,
-            clock,
-            admission: settings.admission.clone(),
-            pace: Pace::new(settings.requests_per_minute),
-        })
+    /// The service of a port, which takes so many requests in a minute from one address.
+    pub fn new(
+        port: Port,
+        registrar: Arc<dyn Registrar>,
+        clock: Clock,
+        admission: Admission,
+        requests_per_minute: usize,
+    ) -> Arc<Self> {
+        Arc::new(Self { port, registrar, clock, admission, pace: Pace::new(requests_per_minute) })
     }
 
     /// The service for a connection.

@@ -12,7 +12,7 @@ use protocol::configuration::PrivateParameters;
 use protocol::fault::Fault;
 use protocol::management::Change;
 use protocol::time::UtcTime;
-use registry::management::{Declined, Settings};
+use registry::management::{Admission, Declined};
 use security_server::management::{ManagementClient, ManagementError, Registration};
 use security_server::signer::{BatchSigner, OwnOcsp, SigningKey};
 
@@ -69,7 +69,7 @@ fn registration(kit: &Kit, address: &str, dry_run: bool) -> Registration {
 
 #[tokio::test]
 async fn a_server_registers_its_certificate() {
-    let mut served = Served::new(&Settings { requests_per_minute: 1000, ..Settings::default() }).await;
+    let mut served = Served::new(&Admission::default(), 1000).await;
     let pinned = served.tls.current().certificate().der().to_vec();
     let snapshot = snapshot(&mut served, Some(pinned));
     let kit = &served.kit;
@@ -97,7 +97,7 @@ async fn a_server_registers_its_certificate() {
 
 #[tokio::test]
 async fn nobody_else_is_sent_a_registration() {
-    let mut served = Served::new(&Settings::default()).await;
+    let mut served = Served::new(&Admission::default(), 10).await;
     let other = served.kit.instance.credentials().tls("cs.example").certificate.der().to_vec();
     for (pinned, is_expected) in [
         (

@@ -14,8 +14,7 @@ use gateway::tls::Identity;
 use protocol::management::{Change, check_answer};
 use protocol::soap::{Envelope, SoapMessage};
 use registry::management::{
-    Admission, Checked, Declined, ManagementServices, ManagementTls, Port, RefusedRequest, Registrar,
-    Settings, View,
+    Admission, Checked, Declined, ManagementServices, ManagementTls, Port, RefusedRequest, Registrar, View,
 };
 use tokio::sync::watch;
 
@@ -75,7 +74,8 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    pub(crate) async fn new(settings: &Settings) -> Self {
+    /// With so many requests a minute and address.
+    pub(crate) async fn new(admission: &Admission, requests_per_minute: usize) -> Self {
         let kit = Kit::new();
         let memory = Arc::new(Memory::default());
         *memory.view.lock().unwrap() = Some(Arc::new(kit.view()));
@@ -89,7 +89,8 @@ impl Served {
             let listener = bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
             addresses.push(listener.local_addr().unwrap());
             let clock = Clock::set_to(kit.instance.now());
-            let services = ManagementServices::new(port, memory.clone(), clock, settings);
+            let services =
+                ManagementServices::new(port, memory.clone(), clock, admission.clone(), requests_per_minute);
             let acceptor = Arc::clone(&tls);
             let make = move |connection| Some(services.visit(connection));
             tokio::spawn(serve(
@@ -139,8 +140,7 @@ fn identity(key: &TestKey) -> Identity {
 
 #[tokio::test]
 async fn requests_are_taken_answered_and_refused() {
-    let settings = Settings { requests_per_minute: 1000, ..Settings::default() };
-    let served = Served::new(&settings).await;
+    let served = Served::new(&Admission::default(), 1000).await;
     let (kit, memory) = (&served.kit, &served.memory);
     let mut draft = kit.registration();
     let (message, _) = draft.parts().unwrap();
@@ -196,8 +196,7 @@ async fn requests_are_taken_answered_and_refused() {
 
 #[tokio::test]
 async fn heads_are_refused_before_bodies_count() {
-    let settings = Settings { requests_per_minute: 1000, ..Settings::default() };
-    let served = Served::new(&settings).await;
+    let served = Served::new(&Admission::default(), 1000).await;
     let body = served.kit.registration().body();
     let (registration, management) = (&served.registration, &served.management);
     let other = |url: &str, path: &str| format!("{}{path}", url.split("/managementservice").next().unwrap());
@@ -237,7 +236,7 @@ async fn heads_are_refused_before_bodies_count() {
 
 #[tokio::test]
 async fn an_address_has_ten_requests_a_minute() {
-    let served = Served::new(&Settings::default()).await;
+    let served = Served::new(&Admission::default(), 10).await;
     let mut statuses = Vec::new();
     for _ in 0..12 {
         let answered = served.send(&served.registration, "text/plain", Bytes::new()).await.unwrap();
@@ -256,7 +255,7 @@ async fn the_management_service_knows_its_caller() {
     let (known, stranger) =
         (kit.instance.credentials().tls("ss1.example"), kit.instance.credentials().tls("x"));
     let admission = Admission { certificates: vec![known.certificate.der().clone()], networks: Vec::new() };
-    let served = Served::new(&Settings { admission, requests_per_minute: 1000 }).await;
+    let served = Served::new(&admission, 1000).await;
     let client = served.kit.instance.client("COM/2002/shop");
     let body = served.kit.signed(Change::ClientDisable { client }, &served.kit.other).body();
     for (identity, status) in [(None, 403), (Some(identity(&stranger)), 403), (Some(identity(&known)), 200)] {
@@ -273,7 +272,7 @@ async fn the_management_service_knows_its_caller() {
 
 #[tokio::test]
 async fn a_new_key_is_shown_at_once() {
-    let served = Served::new(&Settings::default()).await;
+    let served = Served::new(&Admission::default(), 10).await;
     let old = served.tls.current().certificate().der().clone();
     served.tls.renew("cs.example", served.kit.instance.now()).unwrap();
     let second = Duration::from_secs(10);
