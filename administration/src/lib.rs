@@ -7,3 +7,4 @@ pub mod audit;
 pub mod server;
 pub mod settings;
 pub mod store;
+pub mod views;

@@ -11,7 +11,7 @@ mod files;
 pub mod key;
 pub mod management;
 pub mod ocsp;
-mod pem;
+pub mod pem;
 pub mod profile;
 pub mod request;
 pub mod self_signed;

@@ -28,7 +28,7 @@ pub(crate) fn first(text: &str, label: &str) -> Option<Vec<u8>> {
 }
 
 /// A block in lines of 64 characters.
-pub(crate) fn encode(label: &str, der: &[u8]) -> String {
+pub fn encode(label: &str, der: &[u8]) -> String {
     let mut text = format!("-----BEGIN {label}-----\n");
     let mut rest = STANDARD.encode(der);
     while !rest.is_empty() {

@@ -24,6 +24,8 @@
 //! Without `instance-file` the instance is administered: the registry starts with nothing, and waits for
 //! its initialisation.
 
+mod section;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -64,6 +66,8 @@ pub struct Config {
     pub rules: Rules,
     /// The services for management requests; only of an administered instance.
     pub management_services: Settings,
+    /// The interface for administrators; none: it is off.
+    pub administration: Option<administration::settings::Settings>,
     /// HTTP, by default `0.0.0.0:80`. Old clients fetch over plain HTTP only (§5.2); integrity comes
     /// from the signature.
     pub http: SocketAddr,
@@ -140,6 +144,7 @@ impl Config {
             pin: None,
             rules: Rules::default(),
             management_services: Settings::default(),
+            administration: None,
             http: SocketAddr::new(anywhere, 80),
             https: Some(SocketAddr::new(anywhere, 443)),
             tls: None,
@@ -210,7 +215,7 @@ fn config(root: &mut Table<'_, '_>, folder: &Path) -> Option<Config> {
     config.instance_file = instance.map(path);
     config.address = address.map(|at| at.value);
     config.pin = pin;
-    administration(root, declared, &mut config.rules);
+    config.administration = section::read(root, declared, folder, &config.state_folder, &mut config.rules);
     if let Some(table) = root.table("management-services") {
         if declared {
             table.problem("is of no use to a declared instance: leave it or instance-file out");
@@ -228,48 +233,6 @@ fn config(root: &mut Table<'_, '_>, folder: &Path) -> Option<Config> {
         );
     }
     complete.then_some(config)
-}
-
-/// `[administration]`
-fn administration(root: &mut Table<'_, '_>, declared: bool, decided: &mut Rules) {
-    let Some(mut table) = root.table("administration") else { return };
-    if declared {
-        table.problem("is of no use to a declared instance: leave it or instance-file out");
-    }
-    let Rules {
-        approve_certificates,
-        approve_clients,
-        approve_owner_changes,
-        second_person,
-        strict_identifiers,
-        trusted_anchors,
-        pin_policy,
-        parts,
-    } = decided;
-    for mut part in table.tables("configuration-part") {
-        let identifier = part.needed_text("identifier");
-        let identifier = identifier.filter(|at| obeys(&part, at, rules::part_identifier));
-        let name = part.needed_text("file-name").filter(|at| obeys(&part, at, rules::part_file_name));
-        part.finish();
-        let Some((identifier, name)) = identifier.zip(name) else { continue };
-        if parts.iter().any(|(known, file)| *known == identifier.value || *file == name.value) {
-            table.problem_at(&identifier.place, "is there already, or its file name is");
-        }
-        parts.push((identifier.value, name.value));
-    }
-    set(approve_certificates, table.boolean("auto-approve-certificates"));
-    set(approve_clients, table.boolean("auto-approve-clients"));
-    set(approve_owner_changes, table.boolean("auto-approve-owner-changes"));
-    set(second_person, table.boolean("second-person"));
-    set(strict_identifiers, table.boolean("strict-identifier-checks"));
-    set(trusted_anchors, table.boolean("trusted-anchors-allowed"));
-    set(pin_policy, table.boolean("enforce-pin-policy"));
-    if *second_person && (*approve_certificates || *approve_clients || *approve_owner_changes) {
-        table.problem(
-            "two persons cannot decide what a rule approves: leave second-person or auto-approve-* out",
-        );
-    }
-    table.finish();
 }
 
 /// `[listen]`

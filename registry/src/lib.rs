@@ -4,6 +4,7 @@
 //! configuration from it, signs it (`publish`, `keys`) and serves it (`serve`). A change in the file is
 //! in force, durable and published within a second.
 
+pub mod api;
 pub mod config;
 mod fields;
 mod files;

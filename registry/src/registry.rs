@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
+use administration::settings::Settings;
 use administration::store::StoreError;
 use certs::key::KeyKind;
 use gateway::Clock;
@@ -15,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::api::{Office, Opened, ServeError};
 use crate::config::Config;
 use crate::files;
 use crate::instance::{Desk, DeskSettings, Refusal, SOFTWARE_TOKEN};
@@ -39,6 +41,7 @@ pub struct Running {
     https: Option<SocketAddr>,
     anchors: Anchors,
     desk: Arc<Desk>,
+    administration: Option<SocketAddr>,
     management_tls: Option<Arc<ManagementTls>>,
     registration: Option<SocketAddr>,
     management: Option<SocketAddr>,
@@ -93,6 +96,9 @@ pub enum StartError {
     /// The key of the management services cannot be used.
     #[error(transparent)]
     ManagementTls(#[from] ManagementTlsError),
+    /// The interface for administrators cannot be served.
+    #[error(transparent)]
+    Administration(#[from] ServeError),
     /// HTTPS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -125,8 +131,9 @@ impl Registry {
     /// Everything that an operator has to put right, each with what to do.
     pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
         // Deriving a key from the PIN, making keys and reading the store all take their time.
+        let administration = config.administration.clone();
         match tokio::task::spawn_blocking(move || prepare(&config, clock)).await {
-            Ok(prepared) => Ok(prepared?.run()?),
+            Ok(prepared) => Ok(prepared?.run(administration.as_ref())?),
             Err(error) => Err(StartError::Thread(io::Error::other(error))),
         }
     }
@@ -293,7 +300,7 @@ pub(crate) fn listen(address: SocketAddr) -> Result<std::net::TcpListener, Start
 }
 
 impl Prepared {
-    fn run(self) -> Result<Running, StartError> {
+    fn run(self, administration: Option<&Settings>) -> Result<Running, StartError> {
         let Self { http, https, anchors, management, published, publisher } = self;
         let (stop, stopped) = watch::channel(false);
         let connections = Arc::new(Connections::default());
@@ -314,6 +321,14 @@ impl Prepared {
         }
         let (commands, receiver) = mpsc::channel();
         let desk = Arc::clone(&publisher.desk);
+        let office = Office::new(
+            Arc::clone(&desk),
+            management.as_ref().map(|(own, _)| Arc::clone(own)),
+            published.clone(),
+        );
+        let opened = administration.map(|settings| Opened::open(settings, office)).transpose()?;
+        let administration = opened.as_ref().map(|opened| told(opened.address())).transpose()?;
+        listeners.extend(opened.map(|opened| tokio::spawn(opened.serve(stopped.clone()))));
         let wake = Waker { woken: Arc::clone(&publisher.woken), commands: commands.clone() };
         listeners.push(tokio::spawn(wake.on_change(desk.changes(), stopped.clone())));
         let (mut management_tls, mut addresses) = (None, [None, None]);
@@ -338,6 +353,7 @@ impl Prepared {
             https: https_at,
             anchors,
             desk,
+            administration,
             management_tls,
             registration,
             management,
@@ -398,6 +414,11 @@ impl Running {
     /// The instance, and the commands that change it.
     pub fn desk(&self) -> Arc<Desk> {
         Arc::clone(&self.desk)
+    }
+
+    /// Where the interface for administrators listens.
+    pub fn administration(&self) -> Option<SocketAddr> {
+        self.administration
     }
 
     /// Key and certificate of the management services, where the instance is administered.

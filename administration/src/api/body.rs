@@ -95,10 +95,10 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let read = axum::extract::Query::from_request_parts(parts, state).await;
-        read.map(|query| Query(query.0))
-            .map_err(|error| ApiError::bad_request("validation_failure").with(error.body_text()))
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        // A name may stand there more than once, for a list.
+        let read = serde_html_form::from_str(parts.uri.query().unwrap_or_default());
+        read.map(Query).map_err(|error| ApiError::bad_request("validation_failure").with(error.to_string()))
     }
 }
 

@@ -57,8 +57,8 @@ fn describe<P: Permission>(operation: &Operation<P>, schemas: &mut SchemaGenerat
         .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
         .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
         .collect();
-    if let Some(query) = operation.query {
-        parameters.extend(query_parameters(query, schemas));
+    for query in &operation.queries {
+        parameters.extend(query_parameters(*query, schemas));
     }
     let mut responses = Map::new();
     for (status, content) in &operation.answers {

@@ -32,7 +32,7 @@ pub struct Operation<P> {
     pub(crate) is_look: bool,
     pub(crate) body_limit: usize,
     pub(crate) request: Option<Content>,
-    pub(crate) query: Option<MakeSchema>,
+    pub(crate) queries: Vec<MakeSchema>,
     pub(crate) answers: Vec<(u16, Option<Content>)>,
 }
 
@@ -68,7 +68,7 @@ impl<P: Permission> Operation<P> {
             is_look: false,
             body_limit: BODY,
             request: None,
-            query: None,
+            queries: Vec::new(),
             answers: Vec::new(),
         }
     }
@@ -137,10 +137,10 @@ impl<P: Permission> Operation<P> {
         self
     }
 
-    /// It has parameters in the query.
+    /// It has parameters in the query; asked more than once, those of all types.
     #[must_use]
     pub fn asks<T: JsonSchema>(mut self) -> Self {
-        self.query = Some(SchemaGenerator::subschema_for::<T>);
+        self.queries.push(SchemaGenerator::subschema_for::<T>);
         self
     }
 

@@ -120,6 +120,32 @@ impl DistinguishedName {
         Self::from_der(der)
     }
 
+    /// Reads a name as people write it, `C=FI, O=Example, CN=cs.example`: commas between, the types that
+    /// [`DistinguishedName::to_java_text`] knows or object identifiers, a backslash before what would be
+    /// mistaken, or quotes around the value. The last attribute of the text comes first in the name, which
+    /// is RFC 2253's order and Java's.
+    ///
+    /// # Errors
+    /// [`NameError`] when the text is none of this.
+    pub fn from_text(text: &str) -> Result<Self, NameError> {
+        let mut attributes = Vec::new();
+        let mut rest = text.trim();
+        while !rest.is_empty() {
+            let (kind, after) = rest.split_once('=').ok_or(NameError)?;
+            let (value, after) = value(after.trim_start())?;
+            attributes.push((kind_of(kind.trim())?, value));
+            rest = match after.trim_start().strip_prefix(',') {
+                Some(after) if !after.trim().is_empty() => after.trim_start(),
+                None if after.trim().is_empty() => "",
+                _ => return Err(NameError),
+            };
+        }
+        if attributes.is_empty() {
+            return Err(NameError);
+        }
+        Self::build(attributes.iter().rev().map(|(kind, value)| (*kind, value.as_str())))
+    }
+
     /// The `Name` in DER, as it was read.
     pub fn der(&self) -> &Bytes {
         &self.der
@@ -209,6 +235,38 @@ fn escape(value: &str, text: &mut String) {
             }
         }
     }
+}
+
+/// The attribute type of a keyword, or of an object identifier.
+fn kind_of(keyword: &str) -> Result<ObjectIdentifier, NameError> {
+    let known = KEYWORDS.iter().find(|(_, known)| known.eq_ignore_ascii_case(keyword));
+    if let Some((kind, _)) = known {
+        return Ok(*kind);
+    }
+    let more = MORE_KEYWORDS.iter().find(|(_, known)| known.eq_ignore_ascii_case(keyword));
+    let oid = more.map_or_else(|| keyword.strip_prefix("OID.").unwrap_or(keyword), |(oid, _)| oid);
+    ObjectIdentifier::new(oid).map_err(|_| NameError)
+}
+
+/// The value at the beginning of `text`, and what comes after it.
+fn value(text: &str) -> Result<(String, &str), NameError> {
+    let quoted = text.starts_with('"');
+    let mut value = String::new();
+    let mut letters = text.char_indices().skip(usize::from(quoted));
+    let end = loop {
+        match letters.next() {
+            Some((_, '\\')) => value.push(letters.next().ok_or(NameError)?.1),
+            Some((at, '"')) if quoted => break at + 1,
+            Some((at, ',')) if !quoted => break at,
+            // More than one attribute in an RDN is not written here.
+            Some((_, '+' | '"' | ';' | '<' | '>')) if !quoted => return Err(NameError),
+            Some((_, letter)) => value.push(letter),
+            None if quoted => return Err(NameError),
+            None => break text.len(),
+        }
+    };
+    let value = if quoted { value } else { value.trim_end().to_owned() };
+    if value.is_empty() { Err(NameError) } else { Ok((value, text.get(end..).unwrap_or_default())) }
 }
 
 /// A value as it stands, or in quotes if something in it would end it or be mistaken for syntax.
@@ -383,6 +441,22 @@ mod tests {
         assert_eq!(text(&[&[(O, 12, b"a, \"b\""), (CN, 12, b"b")]]), r#"O="a, \"b\"" + CN=b"#);
         let organization = attribute::ORGANIZATION_IDENTIFIER;
         assert_eq!(text(&[&[(organization, 12, b"x")]]), "OID.2.5.4.97=x");
+    }
+
+    #[test]
+    fn names_are_read_as_people_write_them() {
+        let same = |text: &str, shown: &str| {
+            assert_eq!(
+                DistinguishedName::from_text(text).map(|name| name.to_java_text()).as_deref(),
+                Ok(shown)
+            );
+        };
+        same("C=FI, O=X-Road Test, CN=cs", "C=FI, O=X-Road Test, CN=cs");
+        same("cn=a\\, b,serialnumber=A/1", "CN=\"a, b\", SERIALNUMBER=A/1");
+        same("O=\"a, \\\"b\\\"\" , 2.5.4.97=x", r#"O="a, \"b\"", OID.2.5.4.97=x"#);
+        for bad in ["", "x", "CN=", "CN=a,", "CN=a,,O=b", "CN=a+O=b", "FOO=a", "CN=\"a", "CN=a\\", "=a"] {
+            assert_eq!(DistinguishedName::from_text(bad), Err(NameError), "{bad}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Addresses of security servers.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 /// Longest domain name, octets.
 const LONGEST: usize = 253;

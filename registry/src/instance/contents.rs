@@ -10,8 +10,8 @@ use protocol::id::{ClientId, MemberId, SecurityServerId};
 
 use super::model::{
     AuthenticationCertificate, CertificationService, Client, ConfigurationKey, ConfigurationPart, Counters,
-    GlobalGroup, GroupMember, IntermediateCa, Member, MemberClass, OcspResponder, OwnAnchor, Parameters,
-    Server, Subsystem, TimestampingService, TrustedAnchor,
+    GlobalGroup, GroupMember, IntermediateCa, Invitation, Member, MemberClass, OcspResponder, OwnAnchor,
+    Parameters, Server, Subsystem, TimestampingService, TrustedAnchor,
 };
 use super::policy::Policy;
 use super::record::{Edit, Record, RecordKey};
@@ -66,6 +66,7 @@ pub struct Instance {
     pub(super) keys: BTreeMap<String, ConfigurationKey>,
     pub(super) own_anchors: BTreeMap<SourceKind, OwnAnchor>,
     pub(super) requests: BTreeMap<u32, Request>,
+    pub(super) invitations: BTreeMap<u32, Invitation>,
 
     server_by_number: HashMap<u32, SecurityServerId>,
     server_by_certificate: HashMap<Vec<u8>, u32>,
@@ -212,6 +213,11 @@ impl Instance {
         &self.requests
     }
 
+    /// Invitations by number.
+    pub fn invitations(&self) -> &BTreeMap<u32, Invitation> {
+        &self.invitations
+    }
+
     /// Management requests that wait to be decided.
     pub fn pending_requests(&self) -> impl Iterator<Item = &Request> {
         self.pending.iter().filter_map(|id| self.requests.get(id))
@@ -286,6 +292,7 @@ impl Instance {
             Record::Key(key) => drop(self.keys.insert(key.id.clone(), key)),
             Record::OwnAnchor(anchor) => drop(self.own_anchors.insert(anchor.source, anchor)),
             Record::Request(request) => self.put_request(*request),
+            Record::Invitation(invitation) => drop(self.invitations.insert(invitation.id, invitation)),
         }
         Some(())
     }
@@ -379,6 +386,7 @@ impl Instance {
             RecordKey::Part(identifier) => drop(self.parts.remove(identifier)),
             RecordKey::Key(id) => drop(self.keys.remove(id)),
             RecordKey::OwnAnchor(source) => drop(self.own_anchors.remove(source)),
+            RecordKey::Invitation(id) => drop(self.invitations.remove(id)),
             RecordKey::Request(id) => {
                 self.pending.remove(id);
                 if let Some(request) = self.requests.remove(id) {
@@ -428,6 +436,7 @@ impl Instance {
             RecordKey::Key(id) => Record::Key(self.keys.get(id)?.clone()),
             RecordKey::OwnAnchor(source) => Record::OwnAnchor(self.own_anchors.get(source)?.clone()),
             RecordKey::Request(id) => Record::Request(Box::new(self.requests.get(id)?.clone())),
+            RecordKey::Invitation(id) => Record::Invitation(self.invitations.get(id)?.clone()),
         })
     }
 }

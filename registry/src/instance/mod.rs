@@ -17,6 +17,7 @@ pub(crate) mod draft;
 mod groups;
 mod identifiers;
 mod initialisation;
+mod invitations;
 pub(crate) mod members;
 mod model;
 mod node_classes;
@@ -45,9 +46,9 @@ pub use identifiers::{Fault, Field, LONGEST, Rule};
 pub use initialisation::{Initialisation, InitialisationStatus};
 pub use model::{
     ADDRESS_PLACE, AuthenticationCertificate, Authority, CertificationService, CertificationSettings, Client,
-    ConfigurationKey, ConfigurationPart, Counters, GlobalGroup, GroupMember, IntermediateCa, Member,
-    MemberClass, OWNERS_GROUP, OWNERS_GROUP_DESCRIPTION, OcspResponder, OwnAnchor, Parameters, Server,
-    Subsystem, TimestampingService, TrustedAnchor,
+    ConfigurationKey, ConfigurationPart, Counters, GlobalGroup, GroupMember, IntermediateCa, Invitation,
+    InvitationState, Member, MemberClass, OWNERS_GROUP, OWNERS_GROUP_DESCRIPTION, OcspResponder, OwnAnchor,
+    Parameters, Server, Subsystem, TimestampingService, TrustedAnchor,
 };
 pub use parts::KNOWN_PARTS;
 pub use policy::Policy;

@@ -330,6 +330,49 @@ pub struct OwnAnchor {
     pub generated: UtcTime,
 }
 
+/// An invitation of a member's server.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Invitation {
+    /// Its number.
+    pub id: u32,
+    /// Whose server is invited.
+    #[serde(with = "stored::member")]
+    pub member: MemberId,
+    /// The code that the server must have; none: any.
+    pub server_code: Option<String>,
+    /// SHA-256 of the secret, hexadecimal.
+    pub secret_digest: String,
+    /// When it was made.
+    #[serde(with = "stored::time")]
+    pub created: UtcTime,
+    /// Who made it.
+    pub created_by: String,
+    /// Until when it is good.
+    #[serde(with = "stored::time")]
+    pub expires: UtcTime,
+    /// What became of it.
+    pub state: InvitationState,
+}
+
+/// What became of an invitation.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum InvitationState {
+    /// It waits for a server.
+    Open,
+    /// It was taken back.
+    Revoked,
+    /// A server came with it.
+    Redeemed {
+        /// Which.
+        #[serde(with = "stored::server")]
+        server: SecurityServerId,
+        /// When.
+        #[serde(with = "stored::time")]
+        at: UtcTime,
+    },
+}
+
 /// The last numbers that were given out. A number is never given twice.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Counters {
@@ -344,6 +387,8 @@ pub struct Counters {
     pub(crate) intermediate: u32,
     pub(crate) responder: u32,
     pub(crate) timestamping: u32,
+    #[serde(default)]
+    pub(crate) invitation: u32,
 }
 
 impl AuthenticationCertificate {

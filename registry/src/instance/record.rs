@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::model::{
     AuthenticationCertificate, CertificationService, Client, ConfigurationKey, ConfigurationPart, Counters,
-    GlobalGroup, GroupMember, IntermediateCa, Member, MemberClass, OcspResponder, OwnAnchor, Parameters,
-    Server, Subsystem, TimestampingService, TrustedAnchor,
+    GlobalGroup, GroupMember, IntermediateCa, Invitation, Member, MemberClass, OcspResponder, OwnAnchor,
+    Parameters, Server, Subsystem, TimestampingService, TrustedAnchor,
 };
 use super::policy::Policy;
 use super::stored;
@@ -41,6 +41,7 @@ pub(crate) enum Record {
     Key(ConfigurationKey),
     OwnAnchor(OwnAnchor),
     Request(Box<Request>),
+    Invitation(Invitation),
 }
 
 /// Which record.
@@ -66,6 +67,7 @@ pub(crate) enum RecordKey {
     Key(String),
     OwnAnchor(SourceKind),
     Request(u32),
+    Invitation(u32),
 }
 
 /// A step of a change.
@@ -78,7 +80,7 @@ pub(crate) enum Edit {
 }
 
 /// Prefixes of names, in the order in which records are read: what a record refers to comes before it.
-pub(crate) const KINDS: [&str; 20] = [
+pub(crate) const KINDS: [&str; 21] = [
     "counters",
     "parameters",
     "policy",
@@ -99,6 +101,7 @@ pub(crate) const KINDS: [&str; 20] = [
     "key/",
     "own-anchor/",
     "request/",
+    "invitation/",
 ];
 
 impl Record {
@@ -125,6 +128,7 @@ impl Record {
             Self::Key(key) => RecordKey::Key(key.id.clone()),
             Self::OwnAnchor(anchor) => RecordKey::OwnAnchor(anchor.source),
             Self::Request(request) => RecordKey::Request(request.id),
+            Self::Invitation(invitation) => RecordKey::Invitation(invitation.id),
         }
     }
 
@@ -151,6 +155,7 @@ impl Record {
             Self::Key(value) => serde_json::to_value(value),
             Self::OwnAnchor(value) => serde_json::to_value(value),
             Self::Request(value) => serde_json::to_value(value),
+            Self::Invitation(value) => serde_json::to_value(value),
         };
         value.expect("records are of texts and numbers")
     }
@@ -184,6 +189,7 @@ impl Record {
             "key/" => from(value, Self::Key),
             "own-anchor/" => from(value, Self::OwnAnchor),
             "request/" => from(value, |request| Self::Request(Box::new(request))),
+            "invitation/" => from(value, Self::Invitation),
             _ => Err(serde::de::Error::custom(format!("{kind} is no kind of record"))),
         }
     }
@@ -213,6 +219,7 @@ impl RecordKey {
             Self::Key(id) => format!("key/{}", encode_segment(id)),
             Self::OwnAnchor(source) => format!("own-anchor/{}", source.name()),
             Self::Request(id) => format!("request/{id:010}"),
+            Self::Invitation(id) => format!("invitation/{id:010}"),
         }
     }
 }

@@ -199,6 +199,11 @@ pub enum Refusal {
 
     #[error("the registry has stopped")]
     Stopped,
+    #[error("there is no such invitation, or it is not good any more")]
+    InvitationNotFound,
+    #[error("the invitation was used or taken back already")]
+    InvitationUsed,
+
     #[error("the change could not be kept")]
     Store(#[from] StoreError),
     #[error("what is kept cannot be read again after a failure")]
@@ -356,6 +361,9 @@ impl Refusal {
             Self::SecondPerson(_) => ("management_request_second_person_required", 409),
 
             Self::Stopped => ("registry_stopped", 503),
+            Self::InvitationNotFound => ("invitation_not_found", 404),
+            Self::InvitationUsed => ("invitation_used", 409),
+
             Self::Store(_) | Self::Unreadable(_) | Self::Keys(_) => ("internal_error", 500),
         }
     }

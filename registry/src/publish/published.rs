@@ -1,8 +1,9 @@
 //! What is published at one moment, as whoever asks gets it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
+use protocol::configuration::directory::Part;
 use protocol::time::UtcTime;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +57,8 @@ pub struct Published {
     pub expires: Option<UtcTime>,
     /// Signed directories.
     pub(crate) directories: HashMap<(SourceKind, u8), Bytes>,
+    /// What the directories list.
+    pub(crate) listed: BTreeMap<(SourceKind, u8), Vec<Part>>,
     /// Parts by path, those of earlier rounds among them while somebody may still be downloading.
     pub(crate) parts: HashMap<String, Bytes>,
 }
@@ -93,6 +96,18 @@ impl Published {
     /// The signed directory of a version.
     pub fn directory(&self, kind: SourceKind, version: u8) -> Option<&Bytes> {
         self.directories.get(&(kind, version))
+    }
+
+    /// The parts that the directories of a source list: version, content identifier, name and bytes.
+    pub fn listed(&self, kind: SourceKind) -> impl Iterator<Item = (u8, &str, &str, &Bytes)> {
+        let of_kind = self.listed.iter().filter(move |((listed, _), _)| *listed == kind);
+        of_kind.flat_map(|((_, version), parts)| {
+            parts.iter().filter_map(|part| {
+                let name = part.location.rsplit('/').next().unwrap_or_default();
+                let bytes = self.parts.get(&part.location)?;
+                Some((*version, part.content_identifier.as_deref()?, name, bytes))
+            })
+        })
     }
 }
 

@@ -143,12 +143,13 @@ impl Rounds {
             self.write(edition.state, &basis, now)?
         };
         let expires = now.plus(edition.expiry);
-        let mut directories = HashMap::new();
+        let (mut directories, mut listed) = (HashMap::new(), BTreeMap::new());
         for (version, files) in &current {
             for kind in SourceKind::ALL {
                 let seen = files.iter().filter(|file| kind == SourceKind::Internal || !file.internal_only);
                 let parts: Vec<Part> = seen.map(|file| file.part(&edition.state.instance)).collect();
                 directories.insert((kind, *version), sign(kind, keys, expires, *version, &parts)?);
+                listed.insert((kind, *version), parts);
             }
         }
         self.basis = Some(basis);
@@ -161,6 +162,7 @@ impl Rounds {
             made: Some(now),
             expires: Some(expires),
             directories,
+            listed,
             parts: self.shelf.parts(),
         })
     }
