@@ -24,3 +24,32 @@ pub trait Audit: Send + Sync {
     /// Keeps one. The answer of the call waits for it.
     fn record(&self, event: Event<'_>);
 }
+
+/// Tells events to the program's own log.
+pub struct ToLog;
+
+impl Audit for ToLog {
+    fn record(&self, event: Event<'_>) {
+        let user = event.actor.map_or("", |actor| actor.name.as_str());
+        let auth = event.actor.map_or("", |actor| actor.means.name());
+        let facts = Value::Object(event.facts).to_string();
+        match event.outcome {
+            Ok(()) => {
+                tracing::info!(target: "audit", event = event.event, user, auth, url = event.url, facts)
+            }
+            Err(error) => {
+                let (code, status) = (error.code().unwrap_or_default(), error.status());
+                tracing::warn!(
+                    target: "audit",
+                    event = format!("{} failed", event.event),
+                    user,
+                    auth,
+                    url = event.url,
+                    code,
+                    status,
+                    facts
+                );
+            }
+        }
+    }
+}

@@ -4,11 +4,13 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use gateway::Clock;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use security_server::config::Administered;
 use security_server::node::Readiness;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -83,6 +85,23 @@ pub async fn proxy(config: &Path, end_with_parent: Option<i32>) -> ExitCode {
 
 /// Runs a security server.
 pub async fn server(config: &Path, end_with_parent: Option<i32>) -> ExitCode {
+    let administered = match Administered::read(config) {
+        Ok(administered) => administered,
+        Err(error) => {
+            eprintln!("causeway server: {}", in_file(config, &error));
+            return ExitCode::FAILURE;
+        }
+    };
+    if let Some(administered) = administered {
+        return run("server", end_with_parent, async {
+            let audit = Arc::new(administration::audit::ToLog);
+            let running = security_server::administer(administered, Clock::system(), audit)
+                .await
+                .map_err(|error| explain(&error))?;
+            Ok(async move { running.stop().await })
+        })
+        .await;
+    }
     run("server", end_with_parent, async {
         let config =
             security_server::config::Config::read(config).map_err(|error| in_file(config, &error))?;

@@ -117,6 +117,9 @@ pub enum TokenError {
     /// There is a token in the folder already.
     #[error("the folder holds a token already")]
     Exists,
+    /// The token is closed; its PIN opens it.
+    #[error("the token is not logged in")]
+    NotActive,
     /// There is no token in the folder.
     #[error("the folder holds no token")]
     NotInitialized,
@@ -179,7 +182,7 @@ impl TokenError {
             Self::CertificateNotFound => "cert_not_found",
             Self::WrongUsage => "wrong_cert_usage",
             Self::Expired => "cert_import_failed",
-            Self::Device { .. } => "token_not_active",
+            Self::NotActive | Self::Device { .. } => "token_not_active",
             Self::Damaged(_) | Self::File { .. } | Self::KeyExists | Self::Key(_) | Self::Sealing => {
                 "internal_error"
             }

@@ -86,7 +86,15 @@ impl Shelf {
 
     /// Makes what the list says the token's content. Keys that are open already are kept.
     pub(super) fn adopt(&self, index: &Index, open: Opener<'_>) -> Result<(), TokenError> {
-        let known = self.keys();
+        self.adopt_with(index, open, &self.keys())
+    }
+
+    /// As [`Shelf::adopt`]; every key is got hold of again.
+    pub(super) fn adopt_anew(&self, index: &Index, open: Opener<'_>) -> Result<(), TokenError> {
+        self.adopt_with(index, open, &[])
+    }
+
+    fn adopt_with(&self, index: &Index, open: Opener<'_>, known: &[TokenKey]) -> Result<(), TokenError> {
         let keys = index
             .keys
             .iter()

@@ -8,7 +8,9 @@
 //! bound to its id and compared with the listed public key.
 
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 
+use protocol::signature::SignatureAlgorithm;
 use protocol::time::UtcTime;
 use zeroize::Zeroizing;
 
@@ -18,14 +20,23 @@ use super::shelf::{Shelf, listed};
 use super::{CertificateStatus, Token, TokenError, TokenKey};
 use crate::certificate::{Certificate, CertificateUsage};
 use crate::files;
-use crate::key::{KeyError, KeyKind, PrivateKey};
+use crate::key::{DeviceKey, KeyError, KeyKind, PrivateKey};
 
 const LONGEST_KEY_FILE: u64 = 64 * 1024;
 
-/// An open software token.
+/// A software token, open or closed. A closed one shows its keys and certificates and signs nothing.
 pub struct SoftwareToken {
     shelf: Shelf,
-    secret: TokenSecret,
+    secret: RwLock<Option<TokenSecret>>,
+}
+
+/// A key of a token that is closed.
+struct LockedKey;
+
+impl DeviceKey for LockedKey {
+    fn sign_digest(&self, _: SignatureAlgorithm, _: &[u8]) -> Result<Vec<u8>, KeyError> {
+        Err(KeyError::Device("the software token is not logged in".to_owned()))
+    }
 }
 
 impl SoftwareToken {
@@ -36,21 +47,53 @@ impl SoftwareToken {
         }
         Shelf::create_folders(folder, &["keys", "certificates"])?;
         let (secret, wrapped) = TokenSecret::generate(pin)?;
-        let token = Self { shelf: Shelf::closed(folder), secret };
+        let token = Self { shelf: Shelf::closed(folder), secret: RwLock::new(Some(secret)) };
         let index = Index { version: index::VERSION, wrapped: Some(wrapped), keys: Vec::new() };
         token.shelf.write_index(&index, &|listed| token.read_key(listed))?;
         Ok(token)
     }
 
-    /// Opens a token and decrypts its keys. Deriving the key from the PIN takes tenths of a second.
+    /// Opens a token and decrypts its keys. Deriving the key from the PIN takes hundredths of a second.
     pub fn open(folder: &Path, pin: &str) -> Result<Self, TokenError> {
-        let shelf = Shelf::closed(folder);
-        let index = shelf.read_index()?;
-        let wrapped = index.wrapped.as_ref().ok_or_else(|| TokenError::Damaged(folder.to_owned()))?;
-        let secret = TokenSecret::unwrap(wrapped, pin)?;
-        let token = Self { shelf, secret };
-        token.shelf.adopt(&index, &|listed| token.read_key(listed))?;
+        let token = Self { shelf: Shelf::closed(folder), secret: RwLock::default() };
+        token.log_in(pin)?;
         Ok(token)
+    }
+
+    /// The token of a folder as it lies there, without its PIN.
+    pub fn closed(folder: &Path) -> Result<Self, TokenError> {
+        let token = Self { shelf: Shelf::closed(folder), secret: RwLock::default() };
+        token.reload()?;
+        Ok(token)
+    }
+
+    /// Opens it. With a wrong PIN it stays as it is.
+    pub fn log_in(&self, pin: &str) -> Result<(), TokenError> {
+        let (_changing, index) = self.shelf.begin_change()?;
+        let damaged = || TokenError::Damaged(self.shelf.folder().to_owned());
+        let secret = TokenSecret::unwrap(index.wrapped.as_ref().ok_or_else(damaged)?, pin)?;
+        *self.secret.write().unwrap_or_else(PoisonError::into_inner) = Some(secret);
+        self.shelf.adopt_anew(&index, &|listed| self.read_key(listed))
+    }
+
+    /// Closes it: the keys leave memory as soon as nobody signs with them any more.
+    pub fn log_out(&self) -> Result<(), TokenError> {
+        let (_changing, index) = self.shelf.begin_change()?;
+        *self.secret.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.shelf.adopt_anew(&index, &|listed| self.read_key(listed))
+    }
+
+    /// Whether it is open.
+    pub fn is_logged_in(&self) -> bool {
+        self.secret.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Gives a key another name.
+    pub fn rename_key(&self, id: &str, name: &str) -> Result<(), TokenError> {
+        let (_changing, mut index) = self.shelf.begin_change()?;
+        let listed = index.keys.iter_mut().find(|key| key.id == id).ok_or(TokenError::KeyNotFound)?;
+        listed.name = name.to_owned();
+        self.shelf.write_index(&index, &|listed| self.read_key(listed))
     }
 
     /// Whether there is a token in the folder.
@@ -114,7 +157,10 @@ impl SoftwareToken {
         let id = seal::random_id()?;
         // The key is on disk before the list names it; a crash in between leaves a file without use.
         let path = self.key_path(&id);
-        let sealed = self.secret.seal(&id, &pkcs8)?;
+        let sealed = {
+            let secret = self.secret.read().unwrap_or_else(PoisonError::into_inner);
+            secret.as_ref().ok_or(TokenError::NotActive)?.seal(&id, &pkcs8)?
+        };
         files::write_atomically(&path, &sealed).map_err(|error| TokenError::File { path, error })?;
         index.keys.push(listed(id.clone(), name, usage, key.public_key()));
         self.shelf.write_index(&index, &|listed| self.read_key(listed))?;
@@ -156,11 +202,16 @@ impl SoftwareToken {
     }
 
     fn read_key(&self, listed: &ListedKey) -> Result<PrivateKey, TokenError> {
+        let secret = self.secret.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(secret) = secret.as_ref() else {
+            let public_key = index::decode(&listed.public_key);
+            let damaged = || TokenError::Damaged(self.shelf.folder().to_owned());
+            return Ok(PrivateKey::on_device(public_key.ok_or_else(damaged)?, Box::new(LockedKey))?);
+        };
         let path = self.key_path(&listed.id);
         let sealed = files::read_bounded(&path, LONGEST_KEY_FILE)
             .map_err(|error| TokenError::File { path: path.clone(), error })?;
-        let key = self
-            .secret
+        let key = secret
             .open(&listed.id, &sealed)
             .and_then(|pkcs8: Zeroizing<Vec<u8>>| PrivateKey::from_pkcs8(&pkcs8).ok())
             .filter(|key| index::encode(key.public_key()) == listed.public_key);
@@ -174,7 +225,7 @@ impl Token for SoftwareToken {
     }
 
     fn is_active(&self) -> bool {
-        true // its keys were decrypted when it was opened
+        self.is_logged_in()
     }
 
     fn keys(&self) -> Vec<TokenKey> {

@@ -176,3 +176,27 @@ fn pin_policy() {
         assert_eq!(check_pin_policy(pin).is_ok(), good, "{pin}");
     }
 }
+
+#[test]
+fn a_closed_token_shows_its_keys_and_signs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = SoftwareToken::create(folder.path(), "1234").unwrap();
+    let key = token.generate(KeyKind::P256, CertificateUsage::Signing, "first").unwrap();
+    let sign = |token: &SoftwareToken| {
+        let key = token.key(&key.id).unwrap().key;
+        key.sign(key.default_algorithm(), b"octets", crate::key::SignatureForm::Der)
+    };
+    sign(&token).unwrap();
+    token.log_out().unwrap();
+    assert!(!token.is_logged_in());
+    assert!(matches!(sign(&token), Err(crate::key::KeyError::Device(_))));
+    let refused = token.generate(KeyKind::P256, CertificateUsage::Signing, "second");
+    assert!(matches!(refused, Err(TokenError::NotActive)));
+    token.rename_key(&key.id, "renamed").unwrap();
+    let token = SoftwareToken::closed(folder.path()).unwrap();
+    assert_eq!(token.key(&key.id).unwrap().name, "renamed");
+    assert!(matches!(token.log_in("12345"), Err(TokenError::WrongPin)));
+    assert!(!token.is_logged_in());
+    token.log_in("1234").unwrap();
+    sign(&token).unwrap();
+}

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Config, ConfigurationSettings, DataPlane, HardwareTokenConfig, Listen, PinSource, Problems, TokenSlot,
-    clients, evidence, written,
+    administered, clients, evidence, written,
 };
 
 /// The checked value. `None`, or any value together with problems, means that the file is refused.
@@ -33,13 +33,18 @@ pub(super) fn check(text: &str, file: &Path, problems: &mut Problems) -> Option<
     let message_log: written::MessageLog = part(&mut table, "message-log", problems);
     let archive = table.contains_key("archive").then(|| part(&mut table, "archive", problems));
     let clients = table.remove("client");
+    let is_administered = table.remove("administration").is_some();
     for key in table.keys() {
         problems.add(format_args!("{key}: there is no such part"));
     }
 
     let folder = file.parent().unwrap_or(Path::new(""));
     let clients = clients.map(|value| clients::check(value, folder, problems));
-    let pin = pin_source("[token]", token.pin_file, token.pin_variable, folder, problems);
+    let pin = if is_administered && token.pin_file.is_none() && token.pin_variable.is_none() {
+        Some(PinSource::Administrator)
+    } else {
+        pin_source("[token]", token.pin_file, token.pin_variable, folder, problems)
+    };
     let hardware_tokens =
         hardware.map(|value| check_hardware_tokens(value, folder, problems)).unwrap_or_default();
     let seconds = |key: &str, value: u64, range: RangeInclusive<u64>, problems: &mut Problems| {
@@ -61,14 +66,26 @@ pub(super) fn check(text: &str, file: &Path, problems: &mut Problems) -> Option<
     let listen = sockets(&listen, problems);
     let data_plane = check_data_plane(&data_plane, folder, problems);
     let server = server?;
-    let owner = MemberId::new(&server.instance, &server.class, &server.member);
-    let id = owner.and_then(|owner| SecurityServerId::new(owner, &server.code));
-    let id = problems.take("[server]", id)?;
+    let state_folder = folder.join(&server.state);
+    let id = if is_administered && !administered::is_named(&server) {
+        let named = administered::Identity::read(&state_folder);
+        problems.take("[server]", named)?.id().clone()
+    } else {
+        named(&server, problems)?
+    };
+    let anchor = match server.anchor {
+        Some(anchor) => folder.join(anchor),
+        None if is_administered => administered::anchor_file(&state_folder),
+        None => {
+            problems.add("[server] anchor is missing");
+            return None;
+        }
+    };
     Some(Config {
         file: file.to_owned(),
         server: id,
-        state_folder: folder.join(server.state),
-        anchor: folder.join(server.anchor),
+        state_folder,
+        anchor,
         pin: pin?,
         hardware_tokens,
         signing,
@@ -79,6 +96,24 @@ pub(super) fn check(text: &str, file: &Path, problems: &mut Problems) -> Option<
         archive,
         clients,
     })
+}
+
+/// The identifier that the file gives.
+fn named(server: &written::Server, problems: &mut Problems) -> Option<SecurityServerId> {
+    let mut part = |name: &str, value: &Option<String>| {
+        if value.is_none() {
+            problems.add(format_args!("[server] {name} is missing"));
+        }
+        value.clone()
+    };
+    let instance = part("instance", &server.instance);
+    let class = part("class", &server.class);
+    let member = part("member", &server.member);
+    let code = part("code", &server.code);
+    let (instance, class, member, code) = (instance?, class?, member?, code?);
+    let owner = MemberId::new(&instance, &class, &member);
+    let id = owner.and_then(|owner| SecurityServerId::new(owner, &code));
+    problems.take("[server]", id)
 }
 
 fn https(configuration: &written::Configuration, folder: &Path, problems: &mut Problems) -> HttpsTrust {

@@ -4,6 +4,7 @@
 //! program runs on; its only origin is a check that tells all problems at once. A key that is not known
 //! is a problem.
 
+mod administered;
 mod check;
 mod clients;
 mod descriptions;
@@ -25,6 +26,7 @@ use gateway::http::HttpsTrust;
 use gateway::tls::CipherSuites;
 use protocol::id::{MemberId, SecurityServerId};
 
+pub use administered::{Administered, Identity, IdentityError};
 pub use descriptions::{Declarations, Declared};
 pub use pin::{Pin, PinError, PinSource};
 

@@ -16,6 +16,8 @@ pub enum PinSource {
     File(PathBuf),
     /// An environment variable.
     Variable(String),
+    /// An administrator, who logs in to the token while the server runs.
+    Administrator,
 }
 
 /// Why there is no PIN.
@@ -30,6 +32,9 @@ pub enum PinError {
     /// The variable is not set.
     #[error("the environment variable {0} that should hold the PIN is not set")]
     Unset(String),
+    /// Nobody wrote it anywhere; an administrator logs in.
+    #[error("the PIN is not in the configuration: log in to the token over the administration interface")]
+    NotKept,
     /// Nothing stands there.
     #[error("the PIN is empty")]
     Empty,
@@ -58,6 +63,7 @@ impl PinSource {
             Self::Variable(name) => {
                 Zeroizing::new(std::env::var(name).map_err(|_| PinError::Unset(name.clone()))?)
             }
+            Self::Administrator => return Err(PinError::NotKept),
         };
         match text.lines().next() {
             Some(pin) if !pin.is_empty() => Ok(Zeroizing::new(pin.to_owned())),

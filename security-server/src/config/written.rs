@@ -12,23 +12,26 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Server {
-    /// Identifier of the instance, such as `CW-TEST`. Must be the one that the anchor stands for.
-    pub instance: String,
+    /// Identifier of the instance, such as `CW-TEST`. Must be the one that the anchor stands for. With
+    /// `[administration]`, this and the next four may be left out; the server is then initialised over the
+    /// administration interface.
+    pub instance: Option<String>,
     /// Member class of the owner, such as `GOV`.
-    pub class: String,
+    pub class: Option<String>,
     /// Member code of the owner.
-    pub member: String,
+    pub member: Option<String>,
     /// Server code, unique among the servers of the owner.
-    pub code: String,
+    pub code: Option<String>,
     /// Folder of everything the node keeps: keys, global configuration, message log, node state. Back it
     /// up. Whoever reads it sees logged messages; keys in it are encrypted under the PIN.
     pub state: PathBuf,
     /// The configuration anchor, got from the registry on a way you trust. Whoever can replace it decides
     /// which registry, and with it which certification authorities, this node believes.
-    pub anchor: PathBuf,
+    pub anchor: Option<PathBuf>,
 }
 
-/// `[token]`: the PIN of the software token. Exactly one of the two. Whoever has the PIN and the state
+/// `[token]`: the PIN of the software token. Exactly one of the two, or with `[administration]` none: then an
+/// administrator logs in to the token after each start. Whoever has the PIN and the state
 /// folder can sign as every member of this node.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -524,3 +527,11 @@ fn any_method() -> String {
 fn any_path() -> String {
     "**".to_owned()
 }
+
+/// `[administration]`: the interface for administrators, HTTPS, off unless this part is there. Its keys:
+/// `listen` (default `0.0.0.0:4000`), `certificate` and `key` (PEM; default: self-signed, kept in the state
+/// folder), `users-file` (users with hashes of passwords and roles; whoever can write it can become any
+/// administrator), `addresses` (who may use it, as `["10.1.0.0/16"]`; default all), `key-addresses` (who may
+/// administer API keys with user and password; default this machine), `requests-per-second` (20) and
+/// `requests-per-minute` (600) of one address.
+pub use administration::settings::Written as Administration;

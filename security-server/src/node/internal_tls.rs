@@ -15,7 +15,8 @@ use certs::self_signed::server_certificate;
 use gateway::tls::Identity;
 use protocol::time::UtcTime;
 
-use super::{StartError, files};
+use super::StartError;
+use crate::files;
 
 /// The certificate file, for the operators of information systems.
 pub const CERTIFICATE_FILE: &str = "internal.crt";

@@ -13,7 +13,7 @@ use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
 use zeroize::Zeroizing;
 
-use super::files;
+use crate::files;
 use crate::message_log::LogKey;
 
 const FILE: &str = "checkpoint.key";

@@ -5,8 +5,8 @@
 //! there is an authentication certificate with a fresh OCSP response.
 
 mod archiving;
+mod control;
 mod error;
-mod files;
 mod internal_tls;
 mod keys;
 mod log_key;
@@ -28,6 +28,7 @@ use protocol::configuration::CostPreference;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
+pub use control::Control;
 pub use error::StartError;
 pub use internal_tls::{CERTIFICATE_FILE, load as load_internal};
 pub(crate) use keys::member;
@@ -60,7 +61,7 @@ pub struct Running {
     ended: oneshot::Receiver<()>,
     thread: Option<JoinHandle<()>>,
     readiness: watch::Receiver<Readiness>,
-    management: Arc<ManagementClient>,
+    control: Arc<Control>,
 }
 
 /// Whether a server takes part in exchanges.
@@ -93,7 +94,7 @@ impl SecurityServer {
             std::thread::Builder::new().name("node".to_owned()).spawn(run).map_err(StartError::Resources)?;
         let died = || StartError::Gateway("it ended unexpectedly; look into its log".to_owned());
         match outcome.await.unwrap_or_else(|_| Err(died())) {
-            Ok(management) => Ok(Running { stop, ended, thread: Some(thread), readiness, management }),
+            Ok(control) => Ok(Running { stop, ended, thread: Some(thread), readiness, control }),
             Err(error) => {
                 // The thread has nothing left to do, and holds no lock once it is gone.
                 let _ = ended.await;
@@ -112,7 +113,12 @@ impl Running {
 
     /// Asks the registry for changes of this server.
     pub fn management(&self) -> &Arc<ManagementClient> {
-        &self.management
+        self.control.management()
+    }
+
+    /// What administration works with.
+    pub fn control(&self) -> &Arc<Control> {
+        &self.control
     }
 
     /// Stops taking calls, lets running exchanges finish, writes what is to be written.
@@ -147,7 +153,7 @@ impl Drop for Running {
     }
 }
 
-type Started = oneshot::Sender<Result<Arc<ManagementClient>, StartError>>;
+type Started = oneshot::Sender<Result<Arc<Control>, StartError>>;
 
 async fn run(
     config: Config,
@@ -160,7 +166,7 @@ async fn run(
         Ok(node) => node,
         Err(error) => return drop(started.send(Err(error))),
     };
-    drop(started.send(Ok(Arc::clone(&node.management))));
+    drop(started.send(Ok(Arc::clone(&node.control))));
     // An error means that the handle is gone, which is a reason to stop as well.
     let _ = stop.wait_for(|stop| *stop).await;
     tracing::info!("stopping");
@@ -174,7 +180,7 @@ async fn run(
 struct Node {
     gateway: RunningGateway,
     tasks: JoinSet<()>,
-    management: Arc<ManagementClient>,
+    control: Arc<Control>,
     // Writes what is left when all exchanges are over.
     _replays: Option<ReplayJournal>,
     // Holds the lock of the state folder.
@@ -196,9 +202,10 @@ impl Node {
         let tokens = tokio::task::spawn_blocking({
             let config = config.clone();
             move || {
-                let mut tokens: Vec<Arc<dyn Token>> = vec![Arc::new(open_token(&config)?)];
+                let software = Arc::new(open_token(&config)?);
+                let mut tokens: Vec<Arc<dyn Token>> = vec![Arc::clone(&software) as _];
                 tokens.extend(open_hardware_tokens(&config)?);
-                Ok(tokens)
+                Ok((software, tokens))
             }
         });
         let host = config.listen.https.map_or_else(|| "localhost".to_owned(), |https| https.ip().to_string());
@@ -225,7 +232,8 @@ impl Node {
         );
         let log = Arc::new(open_log(&config, clock, Arc::new(timestamper))?);
         let archiving = archiving::Archiving::open(&config, clock)?;
-        let tokens = tokens.await.unwrap_or_else(|error| Err(StartError::Gateway(error.to_string())))?;
+        let (software, tokens) =
+            tokens.await.unwrap_or_else(|error| Err(StartError::Gateway(error.to_string())))?;
         if !is_current {
             download(&config, &mut configuration, &snapshot).await?;
         }
@@ -237,7 +245,7 @@ impl Node {
         let identity = Arc::new(identity_cell(&config, &snapshot));
         let keeper = Arc::new(KeyKeeper {
             server: config.server.clone(),
-            tokens,
+            tokens: tokens.clone(),
             snapshot: Arc::clone(&snapshot),
             ocsp: Arc::clone(&own_ocsp),
             identity: Arc::clone(&identity),
@@ -277,15 +285,32 @@ impl Node {
         let mut tasks = JoinSet::new();
         tasks.spawn(configuration.run(stop.clone()));
         tasks.spawn(Arc::clone(&own_ocsp).run(stop.clone()));
-        tasks.spawn(keeper.run(stop.clone()));
-        tasks.spawn(Relay::new(own_ocsp, clock).serve(relay, stop.clone()));
+        tasks.spawn(Arc::clone(&keeper).run(stop.clone()));
+        tasks.spawn(Relay::new(Arc::clone(&own_ocsp), clock).serve(relay, stop.clone()));
         tasks.spawn(log.run_timestamping(stop.clone()));
         if let Some(archiving) = archiving {
             tasks.spawn(archiving.run(log, stop.clone()));
         }
-        tasks.spawn(follow(directory, state.clone(), snapshot, changes, stop.clone()));
+        tasks.spawn(follow(
+            Arc::clone(&directory),
+            state.clone(),
+            Arc::clone(&snapshot),
+            changes,
+            stop.clone(),
+        ));
         tracing::info!(server = %config.server, messages = %config.listen.messages, "security server started");
-        Ok(Self { gateway, tasks, management, _replays: replays.1, _state: state })
+        let control = Control {
+            software,
+            tokens,
+            snapshot,
+            management,
+            keeper,
+            ocsp: own_ocsp,
+            state: state.clone(),
+            directory,
+            clock,
+        };
+        Ok(Self { gateway, tasks, control: Arc::new(control), _replays: replays.1, _state: state })
     }
 }
 

@@ -15,7 +15,7 @@ use gateway::snapshot::SnapshotCell;
 use protocol::configuration::Anchor;
 
 use super::{StartError, log_key};
-use crate::config::Config;
+use crate::config::{Config, PinSource};
 use crate::message_log::{self, MessageLog};
 use crate::replay_journal::ReplayJournal;
 use crate::state::{NodeState, StateError};
@@ -76,8 +76,14 @@ pub(crate) fn is_locked(state_folder: &Path) -> bool {
 }
 
 pub(crate) fn open_token(config: &Config) -> Result<SoftwareToken, StartError> {
-    let pin = config.pin.read()?;
     let folder = config.token_folder();
+    if config.pin == PinSource::Administrator {
+        return SoftwareToken::closed(&folder).map_err(|error| match error {
+            TokenError::NotInitialized => StartError::NoToken(folder),
+            error => StartError::Token { folder, reason: error.to_string() },
+        });
+    }
+    let pin = config.pin.read()?;
     if !config.hardware_tokens.is_empty() && !SoftwareToken::exists(&folder) {
         // All keys may lie on devices.
         return SoftwareToken::create(&folder, &pin)

@@ -1,0 +1,200 @@
+//! A security server that starts with nothing and is set up over its administration interface.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use administration::access::{Role, set_user};
+use administration::audit::ToLog;
+use causeway_tests::scenario::Player;
+use certs::key::KeyKind;
+use gateway::Clock;
+use http::{HeaderValue, Method};
+use registry::instance::{Initialisation, SOFTWARE_TOKEN};
+use registry::publish::SourceKind;
+use registry::{Config, Desk, Refusal, Registry, Running};
+use security_server::config::Administered;
+use security_server::{RunningAdministration, administer};
+use serde_json::{Value, json};
+
+const PIN: &str = "Secret1234";
+const HOST: &str = "ss";
+
+async fn at<T: Send + 'static>(
+    running: &Running,
+    act: impl FnOnce(&Desk) -> Result<T, Refusal> + Send + 'static,
+) -> T {
+    let desk = running.desk();
+    let done = tokio::task::spawn_blocking(move || act(&desk)).await.expect("no panic");
+    done.unwrap_or_else(|refusal| panic!("{refusal}"))
+}
+
+/// A registry of an instance with one member.
+async fn registry(folder: &Path) -> Running {
+    let config = Config {
+        http: "127.0.0.1:0".parse().expect("an address"),
+        https: None,
+        expiry: Duration::from_secs(60),
+        key: KeyKind::P256,
+        ..Config::administered(folder.join("registry"))
+    };
+    let running = Registry::start(config, Clock::system()).await.unwrap_or_else(|error| panic!("{error}"));
+    let address = running.http().to_string();
+    at(&running, move |desk| {
+        desk.initialise(Initialisation {
+            instance: Some("DEV".to_owned()),
+            address: Some(address),
+            pin: Some(PIN.to_owned().into()),
+        })?;
+        desk.add_member_class("GOV", "Government")?;
+        desk.login(SOFTWARE_TOKEN, PIN)?;
+        for source in SourceKind::ALL {
+            desk.add_signing_key(source, SOFTWARE_TOKEN, "a key")?;
+        }
+        let member = desk.add_member("GOV", "1", "One")?.id;
+        let provider = desk.add_subsystem(&member, "MANAGEMENT", None)?.id;
+        desk.set_provider(&provider)
+    })
+    .await;
+    let generation = running.desk().look().generation();
+    let mut published = running.published();
+    let wait = published.wait_for(|published| published.generation >= generation);
+    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("in time").expect("it runs");
+    running
+}
+
+async fn server(folder: &Path, network: &str) -> RunningAdministration {
+    let users = folder.join("users.toml");
+    if !users.exists() {
+        set_user(&users, "mai", "correct horse", &Role::ALL).expect("a user");
+        set_user(&users, "lan", "correct horse", &[Role::Observer]).expect("a user");
+    }
+    let file = folder.join("server.toml");
+    let text = format!(
+        "[server]\nstate = \"state\"\n[listen]\naddress = \"{network}\"\n\
+         [administration]\nlisten = \"127.0.0.1:0\"\nusers-file = \"users.toml\"\n\
+         requests-per-second = 1000\nrequests-per-minute = 10000\n"
+    );
+    std::fs::write(&file, text).expect("a file");
+    let administered = Administered::read(&file).unwrap_or_else(|error| panic!("{error}"));
+    let administered = administered.expect("it has [administration]");
+    administer(administered, Clock::system(), Arc::new(ToLog)).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Somebody who is logged in.
+struct Person(Player);
+
+impl Person {
+    async fn log_in(server: &RunningAdministration, name: &str) -> Self {
+        let mut player = Player::new([(HOST, server.address())]);
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        let body = format!("username={name}&password=correct+horse");
+        let answer = player.send(HOST, &Method::POST, "/login", Some(form), body.into()).await;
+        assert_eq!(answer.status, 200);
+        Self(player)
+    }
+
+    async fn ask(&mut self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+        let json = body.as_ref().map(|_| HeaderValue::from_static("application/json"));
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let answer = self.0.send(HOST, &method, &format!("/api/v1{path}"), json, body.into()).await;
+        (answer.status, answer.json())
+    }
+
+    async fn upload(&mut self, method: Method, path: &str, bytes: Vec<u8>) -> (u16, Value) {
+        let octets = HeaderValue::from_static("application/octet-stream");
+        let answer = self.0.send(HOST, &method, &format!("/api/v1{path}"), Some(octets), bytes.into()).await;
+        (answer.status, answer.json())
+    }
+}
+
+fn code(answer: &(u16, Value)) -> (u16, &str) {
+    (answer.0, answer.1["error"]["code"].as_str().unwrap_or_default())
+}
+
+#[tokio::test]
+async fn from_nothing_to_a_server_that_waits_for_certificates() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let registry = registry(folder.path()).await;
+    let running = server(folder.path(), "127.88.1.1").await;
+    let mut lan = Person::log_in(&running, "lan").await;
+    let mut mai = Person::log_in(&running, "mai").await;
+    let wanted = json!({
+        "owner_member_class": "GOV", "owner_member_code": "1", "security_server_code": "SS1",
+        "software_token_pin": PIN, "ignore_warnings": true,
+    });
+
+    let status = mai.ask(Method::GET, "/initialization/status", None).await;
+    assert_eq!(status.1["is_anchor_imported"], false);
+    assert_eq!(status.1["software_token_init_status"], "NOT_INITIALIZED");
+    let early = mai.ask(Method::POST, "/initialization", Some(wanted.clone())).await;
+    assert_eq!(code(&early), (409, "anchor_not_found"));
+    assert_eq!(code(&mai.ask(Method::GET, "/system/anchor", None).await), (404, "anchor_file_not_found"));
+    let early = mai.ask(Method::PUT, "/tokens/0/login", Some(json!({"password": PIN}))).await;
+    assert_eq!(code(&early), (409, "server_not_initialized"));
+
+    let (internal, external) = (SourceKind::Internal, SourceKind::External);
+    let anchor = registry.anchor(internal).expect("an anchor");
+    for (bytes, expected) in [
+        (b"<no/>".to_vec(), (400, "malformed_anchor")),
+        (registry.anchor(external).expect("an anchor"), (500, "conf_verification.other")),
+    ] {
+        let answer = mai.upload(Method::POST, "/system/anchor", bytes).await;
+        assert_eq!(code(&answer), expected);
+    }
+    let refused = lan.upload(Method::POST, "/system/anchor", anchor.clone()).await;
+    assert_eq!(code(&refused), (403, "access_denied"));
+    let preview = mai.upload(Method::POST, "/system/anchor/previews", anchor.clone()).await;
+    assert_eq!(preview.0, 200);
+    assert_eq!(mai.upload(Method::POST, "/system/anchor", anchor.clone()).await.0, 201);
+    assert_eq!(mai.ask(Method::GET, "/system/anchor", None).await, preview);
+    let again = mai.upload(Method::POST, "/system/anchor", anchor.clone()).await;
+    assert_eq!(code(&again), (409, "anchor_already_exists"));
+
+    for (change, expected) in [
+        (json!({"owner_member_class": null}), (400, "invalid_init_params")),
+        (json!({"security_server_code": "a/b"}), (400, "invalid_init_params")),
+        (json!({"software_token_pin": null}), (400, "invalid_init_params")),
+        (json!({"software_token_pin": "mật khẩu"}), (400, "invalid_characters_pin")),
+        (json!({"unknown": 1}), (400, "validation_failure")),
+    ] {
+        let mut body = wanted.clone();
+        for (name, value) in change.as_object().expect("an object") {
+            body[name] = value.clone();
+        }
+        let answer = mai.ask(Method::POST, "/initialization", Some(body)).await;
+        assert_eq!(code(&answer), expected, "{change}");
+    }
+    let done = mai.ask(Method::POST, "/initialization", Some(wanted.clone())).await;
+    assert_eq!(done.0, 201, "{}", done.1);
+    let again = mai.ask(Method::POST, "/initialization", Some(wanted)).await;
+    assert_eq!(code(&again), (409, "server_already_fully_initialized"));
+    let control = running.office().control().expect("it runs");
+    assert_eq!(control.server().to_string(), "DEV/GOV/1/SS1");
+    assert!(!control.software().is_logged_in());
+    drop(control);
+
+    log_in_and_out(&mut mai, &running).await;
+    // The identity is durable, and the token is closed after a restart.
+    running.stop().await;
+    let running = server(folder.path(), "127.88.1.1").await;
+    let control = running.office().control().expect("it runs");
+    assert_eq!(control.server().to_string(), "DEV/GOV/1/SS1");
+    assert!(!control.software().is_logged_in());
+    drop(control);
+    running.stop().await;
+    registry.stop().await;
+}
+
+async fn log_in_and_out(mai: &mut Person, running: &RunningAdministration) {
+    let is_open = || running.office().control().expect("it runs").software().is_logged_in();
+    let wrong = mai.ask(Method::PUT, "/tokens/0/login", Some(json!({"password": "1"}))).await;
+    assert_eq!(code(&wrong), (400, "pin_incorrect"));
+    assert!(!is_open());
+    assert_eq!(mai.ask(Method::PUT, "/tokens/0/login", Some(json!({"password": PIN}))).await.0, 200);
+    assert!(is_open());
+    let unknown = mai.ask(Method::PUT, "/tokens/1/login", Some(json!({"password": PIN}))).await;
+    assert_eq!(code(&unknown), (404, "token_not_found"));
+    assert_eq!(mai.ask(Method::PUT, "/tokens/0/logout", None).await.0, 200);
+    assert!(!is_open());
+}
