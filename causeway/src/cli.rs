@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, call, configuration, doctor, logs, roles, service, up, verify};
+use crate::{bench, call, configuration, doctor, logs, roles, service, up, user, verify};
 
 /// Causeway: a federated data-exchange gateway.
 #[derive(Debug, Parser)]
@@ -28,6 +28,7 @@ enum Command {
     Verify(verify::VerifyArgs),
     Log(logs::LogArgs),
     Service(service::ServiceArgs),
+    User(user::UserArgs),
     Configuration(configuration::ConfigurationArgs),
     Doctor(doctor::DoctorArgs),
     Bench(bench::BenchArgs),
@@ -88,6 +89,7 @@ pub fn main() -> ExitCode {
             Command::Verify(arguments) => verify::run(arguments),
             Command::Log(arguments) => logs::run(arguments),
             Command::Service(arguments) => service::run(arguments).await,
+            Command::User(arguments) => user::run(arguments),
             Command::Configuration(arguments) => configuration::run(arguments).await,
             Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Bench(arguments) => bench::run(arguments).await,

@@ -12,4 +12,5 @@ pub mod roles;
 pub mod sample;
 pub mod service;
 pub mod up;
+pub mod user;
 pub mod verify;

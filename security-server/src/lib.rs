@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod enrol;
 mod files;
 mod gather;
+pub mod keyring;
 pub mod management;
 pub mod message_log;
 pub mod node;

@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use administration::access::{Role, set_user};
 use administration::audit::ToLog;
+use causeway::ca;
 use causeway_tests::scenario::Player;
+use certs::ca::Purpose;
 use certs::key::KeyKind;
 use gateway::Clock;
 use http::{HeaderValue, Method};
-use registry::instance::{Initialisation, SOFTWARE_TOKEN};
+use protocol::configuration::CostType;
+use registry::instance::{Authority, CertificationSettings, Initialisation, SOFTWARE_TOKEN};
+use registry::management::Place;
 use registry::publish::SourceKind;
-use registry::{Config, Desk, Refusal, Registry, Running};
+use registry::{Actor, Config, Desk, Refusal, Registry, Running};
 use security_server::config::Administered;
 use security_server::{RunningAdministration, administer};
 use serde_json::{Value, json};
@@ -30,9 +34,15 @@ async fn at<T: Send + 'static>(
 }
 
 /// A registry of an instance with one member.
-async fn registry(folder: &Path) -> Running {
+async fn registry(folder: &Path, network: &str) -> Running {
     let config = Config {
-        http: "127.0.0.1:0".parse().expect("an address"),
+        management_services: registry::management::Settings {
+            registration: Place::At(format!("{network}:4001").parse().expect("an address")),
+            management: Place::At(format!("{network}:4002").parse().expect("an address")),
+            requests_per_minute: 1000,
+            ..registry::management::Settings::default()
+        },
+        http: format!("{network}:0").parse().expect("an address"),
         https: None,
         expiry: Duration::from_secs(60),
         key: KeyKind::P256,
@@ -56,11 +66,36 @@ async fn registry(folder: &Path) -> Running {
         desk.set_provider(&provider)
     })
     .await;
+    published(&running).await;
+    running
+}
+
+/// Waits until the last change is published.
+async fn published(running: &Running) {
     let generation = running.desk().look().generation();
     let mut published = running.published();
     let wait = published.wait_for(|published| published.generation >= generation);
     tokio::time::timeout(Duration::from_secs(20), wait).await.expect("in time").expect("it runs");
-    running
+}
+
+/// A pilot authority that the registry approves.
+async fn authority(folder: &Path, network: &str, registry: &Running) -> ca::Running {
+    let folder = folder.join("ca");
+    let settings =
+        format!("listen = \"{network}:0\"\nfolder = {folder:?}\npin = \"1234\"\ninstance = \"DEV\"\n");
+    let config = ca::Config::parse(&settings).expect("a configuration");
+    let authority = ca::start(config, Clock::system()).await.expect("it starts");
+    let (url, pilot) = (format!("http://{}/ocsp", authority.address()), authority.authority());
+    let root = pilot.certificate().der().to_vec();
+    let ocsp = pilot.ocsp_certificate().der().to_vec();
+    at(registry, move |desk| {
+        let settings = CertificationSettings { profile: "Ejbca".to_owned(), ..Default::default() };
+        let service = desk.add_certification_service(&root, settings)?;
+        desk.add_responder(Authority::Service(service.id), &url, Some(&ocsp), CostType::Free)
+    })
+    .await;
+    published(registry).await;
+    authority
 }
 
 async fn server(folder: &Path, network: &str) -> RunningAdministration {
@@ -72,6 +107,7 @@ async fn server(folder: &Path, network: &str) -> RunningAdministration {
     let file = folder.join("server.toml");
     let text = format!(
         "[server]\nstate = \"state\"\n[listen]\naddress = \"{network}\"\n\
+         [configuration]\nrefresh-seconds = 1\n\
          [administration]\nlisten = \"127.0.0.1:0\"\nusers-file = \"users.toml\"\n\
          requests-per-second = 1000\nrequests-per-minute = 10000\n"
     );
@@ -115,7 +151,7 @@ fn code(answer: &(u16, Value)) -> (u16, &str) {
 #[tokio::test]
 async fn from_nothing_to_a_server_that_waits_for_certificates() {
     let folder = tempfile::tempdir().expect("a folder");
-    let registry = registry(folder.path()).await;
+    let registry = registry(folder.path(), "127.88.1.2").await;
     let running = server(folder.path(), "127.88.1.1").await;
     let mut lan = Person::log_in(&running, "lan").await;
     let mut mai = Person::log_in(&running, "mai").await;
@@ -197,4 +233,132 @@ async fn log_in_and_out(mai: &mut Person, running: &RunningAdministration) {
     assert_eq!(code(&unknown), (404, "token_not_found"));
     assert_eq!(mai.ask(Method::PUT, "/tokens/0/logout", None).await.0, 200);
     assert!(!is_open());
+}
+
+/// Asks for a key with a request of this use; what was answered.
+async fn ask_for_key(mai: &mut Person, usage: &str, name: &str, more: Value) -> (u16, Value) {
+    let mut fields = json!({"C": "DEV", "CN": name});
+    if usage == "SIGNING" {
+        fields["O"] = "GOV".into();
+    }
+    let mut request = json!({
+        "key_usage_type": usage, "ca_name": "Test CA", "csr_format": "DER",
+        "member_id": "DEV:GOV:1", "subject_field_values": fields,
+    });
+    for (name, value) in more.as_object().expect("an object") {
+        request[name] = value.clone();
+    }
+    let body = json!({"key_label": format!("{usage} key"), "csr_generate_request": request});
+    mai.ask(Method::POST, "/tokens/0/keys-with-csrs", Some(body)).await
+}
+
+/// Has a key made, its request answered by the authority, and the certificate imported.
+async fn enrol(mai: &mut Person, authority: &ca::Running, ca: &str, usage: &str, name: &str) -> Value {
+    let made = ask_for_key(mai, usage, name, json!({"ca_name": ca})).await;
+    assert_eq!(made.0, 200, "{}", made.1);
+    assert_eq!(made.1["key"]["usage"], usage);
+    let (key, csr) =
+        (made.1["key"]["id"].as_str().expect("an id"), made.1["csr_id"].as_str().expect("an id"));
+    let target = format!("/api/v1/keys/{key}/csrs/{csr}?csr_format=PEM");
+    let csr = mai.0.send(HOST, &Method::GET, &target, None, Default::default()).await;
+    assert_eq!(csr.status, 200);
+    let purpose = if usage == "SIGNING" { Purpose::Signing } else { Purpose::Authentication };
+    let now = Clock::system().now();
+    let certificate = authority.authority().issue(&csr.body, purpose, now).expect("a certificate");
+    let imported = mai.upload(Method::POST, "/token-certificates", certificate.to_pem().into_bytes()).await;
+    assert_eq!(imported.0, 201, "{}", imported.1);
+    let again = mai.upload(Method::POST, "/token-certificates", certificate.to_pem().into_bytes()).await;
+    assert_eq!(code(&again), (409, "cert_exists"));
+    imported.1
+}
+
+#[tokio::test]
+async fn keys_certificates_and_registration() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let registry = registry(folder.path(), "127.88.2.2").await;
+    let authority = authority(folder.path(), "127.88.2.3", &registry).await;
+    let running = server(folder.path(), "127.88.2.1").await;
+    let mut mai = Person::log_in(&running, "mai").await;
+    let anchor = registry.anchor(SourceKind::Internal).expect("an anchor");
+    assert_eq!(mai.upload(Method::POST, "/system/anchor", anchor).await.0, 201);
+    let wanted = json!({
+        "owner_member_class": "GOV", "owner_member_code": "1", "security_server_code": "SS1",
+        "software_token_pin": PIN,
+    });
+    assert_eq!(mai.ask(Method::POST, "/initialization", Some(wanted)).await.0, 201);
+    let services = mai.ask(Method::GET, "/certificate-authorities", None).await;
+    let ca = services.1[0]["name"].as_str().expect("a name").to_owned();
+    assert_eq!(services.1[0]["ocsp_responders"][0]["cost_type"], "FREE");
+
+    let closed = ask_for_key(&mut mai, "SIGNING", "1", json!({"ca_name": ca})).await;
+    assert_eq!(code(&closed), (409, "token_not_active"));
+    let opened = mai.ask(Method::PUT, "/tokens/0/login", Some(json!({"password": PIN}))).await;
+    assert_eq!(
+        (opened.0, &opened.1["logged_in"], &opened.1["type"]),
+        (200, &json!(true), &json!("SOFTWARE"))
+    );
+    for (change, expected) in [
+        (json!({}), (400, "certificate_authority_not_found")),
+        (json!({"ca_name": ca, "member_id": null}), (400, "missing_member_id")),
+        (json!({"ca_name": ca, "member_id": "DEV:GOV:2"}), (400, "client_not_found")),
+        (json!({"ca_name": ca, "subject_field_values": {"CN": "1"}}), (400, "invalid_dn_parameter")),
+    ] {
+        let refused = ask_for_key(&mut mai, "SIGNING", "1", change.clone()).await;
+        assert_eq!(code(&refused), expected, "{change}");
+    }
+    let wrong = ask_for_key(&mut mai, "SIGNING", "2", json!({"ca_name": ca})).await;
+    assert_eq!(
+        (code(&wrong), &wrong.1["error"]["metadata"]),
+        ((400, "invalid_dn_parameter"), &json!(["CN"]))
+    );
+    let tokens = mai.ask(Method::GET, "/tokens", None).await.1;
+    assert_eq!(tokens[0]["keys"], json!([]), "a refused request leaves no key behind");
+
+    let signing = enrol(&mut mai, &authority, &ca, "SIGNING", "1").await;
+    assert_eq!((&signing["status"], &signing["active"]), (&json!("REGISTERED"), &json!(true)));
+    assert_eq!(signing["owner_id"], "DEV:GOV:1");
+    let authentication = enrol(&mut mai, &authority, &ca, "AUTHENTICATION", "SS1").await;
+    assert_eq!((&authentication["status"], &authentication["active"]), (&json!("SAVED"), &json!(false)));
+    assert_eq!(authentication["ocsp_status"], "DISABLED");
+
+    register(&mut mai, &running, &registry, authentication["certificate_details"]["hash"].as_str()).await;
+    running.stop().await;
+    registry.stop().await;
+    authority.stop().await;
+}
+
+/// Registers the certificate, has the registry approve it, and waits until the server shows it.
+async fn register(mai: &mut Person, running: &RunningAdministration, registry: &Running, hash: Option<&str>) {
+    let at_hash = |act: &str| format!("/token-certificates/{}{act}", hash.expect("a hash"));
+    let address = json!({"address": "127.88.2.1"});
+    // The first OCSP response of the signing certificate has to come first.
+    let mut registered = (0, Value::Null);
+    for _ in 0..100 {
+        registered = mai.ask(Method::PUT, &at_hash("/register"), Some(address.clone())).await;
+        if registered.0 == 204 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(registered.0, 204, "{}", registered.1);
+    let again = mai.ask(Method::PUT, &at_hash("/register"), Some(address)).await;
+    assert_eq!(code(&again), (409, "action_not_possible"));
+    let clerk = Actor::Person("clerk".to_owned());
+    at(registry, move |desk| desk.approve_request(&clerk, 1)).await;
+    assert_eq!(mai.ask(Method::PUT, &at_hash("/activate"), None).await.0, 204);
+    let mut status = Value::Null;
+    for _ in 0..100 {
+        status = mai.ask(Method::GET, &at_hash(""), None).await.1;
+        if status["status"] == "REGISTERED" && status["ocsp_status"] == "OCSP_RESPONSE_GOOD" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(status["status"], "REGISTERED");
+    assert_eq!(status["ocsp_status"], "OCSP_RESPONSE_GOOD");
+    let id = running.office().control().expect("it runs").server().clone();
+    let entry = registry.desk().look().server(&id).cloned();
+    assert_eq!(entry.and_then(|entry| entry.server.address).as_deref(), Some("127.88.2.1"));
+    let refused = mai.ask(Method::DELETE, &at_hash(""), None).await;
+    assert_eq!(code(&refused), (409, "action_not_possible"));
 }

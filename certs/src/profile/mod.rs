@@ -6,11 +6,13 @@
 //! Attribute values are compared as they stand in the certificate; X-Road compares their escaped form,
 //! in which a code with a comma never matches.
 
+mod fields;
 mod subject;
 
 use protocol::fault::{Fault, code};
 use protocol::id::MemberId;
 
+pub use fields::{FieldError, RequestField};
 pub use subject::{RequestFor, Subject};
 
 use crate::certificate::name::attribute;

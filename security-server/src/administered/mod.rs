@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::api::{NotRunning, Office, api};
 use crate::config::Administered;
 use crate::files;
+use crate::keyring::KeyringError;
 
 /// Why there is no administration.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,9 @@ pub enum AdministrationError {
     /// The state folder cannot be used.
     #[error("the state folder {0} cannot be used: {1}")]
     Folder(std::path::PathBuf, std::io::Error),
+    /// The list of certificate requests cannot be read.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
     /// API keys cannot be kept.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -56,7 +60,7 @@ pub async fn administer(
     let access = Arc::new(Access::open(&administered.settings, store)?);
     let listener = Listener::open(&administered.settings)?;
     let address = listener.address().map_err(|error| AdministrationError::Folder(folder.clone(), error))?;
-    let office = Arc::new(Office::new(administered, clock));
+    let office = Arc::new(Office::new(administered, clock)?);
     match office.start().await {
         Ok(()) => {}
         Err(NotRunning::NotInitialised) => {

@@ -7,10 +7,15 @@
 //! they work on; a handler gets at it only after the permission of its operation was checked.
 
 mod anchor;
+mod certificate_authorities;
+mod csrs;
 mod initialization;
+mod key_views;
+mod keys;
 mod office;
 mod permission;
 mod system;
+mod token_certificates;
 mod tokens;
 
 use administration::api::Api;
@@ -23,7 +28,16 @@ pub type ServerApi = Api<Office, Permission>;
 
 /// The operations, in the order of the document.
 pub fn api() -> ServerApi {
-    let parts = [initialization::operations, anchor::operations, system::operations, tokens::operations];
+    let parts = [
+        initialization::operations,
+        anchor::operations,
+        system::operations,
+        tokens::operations,
+        keys::operations,
+        csrs::operations,
+        token_certificates::operations,
+        certificate_authorities::operations,
+    ];
     let api = Api::new("Causeway security server administration");
     parts.into_iter().fold(api, |api, operations| operations(api))
 }

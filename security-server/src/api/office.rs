@@ -8,6 +8,7 @@ use gateway::Clock;
 use tokio::sync::Mutex;
 
 use crate::config::{Administered, Config};
+use crate::keyring::{Keyring, KeyringError};
 use crate::node::{Control, Running, SecurityServer};
 
 /// A security server under administration.
@@ -17,6 +18,7 @@ pub struct Office {
     running: RwLock<Option<Arc<Control>>>,
     /// Held by whoever starts, stops or sets up the server.
     node: Mutex<Option<Running>>,
+    keyring: Arc<Keyring>,
 }
 
 /// The server does not run yet.
@@ -38,8 +40,17 @@ impl From<NotRunning> for ApiError {
 
 impl Office {
     /// For the server of a configuration file.
-    pub fn new(administered: Administered, clock: Clock) -> Self {
-        Self { administered, clock, running: RwLock::default(), node: Mutex::default() }
+    ///
+    /// # Errors
+    /// The list of certificate requests cannot be read.
+    pub fn new(administered: Administered, clock: Clock) -> Result<Self, KeyringError> {
+        let keyring = Arc::new(Keyring::open(&administered.state_folder)?);
+        Ok(Self { administered, clock, running: RwLock::default(), node: Mutex::default(), keyring })
+    }
+
+    /// Names of tokens and certificate requests.
+    pub fn keyring(&self) -> &Arc<Keyring> {
+        &self.keyring
     }
 
     /// What the file says.

@@ -83,6 +83,7 @@ permissions! {
     ViewKeys "VIEW_KEYS" [SecurityOfficer RegistrationOfficer SystemAdministrator Observer];
     ActivateDeactivateToken "ACTIVATE_DEACTIVATE_TOKEN" [SecurityOfficer SystemAdministrator];
     UpdateTokenPin "UPDATE_TOKEN_PIN" [SystemAdministrator];
+    ViewAuthCert "VIEW_AUTH_CERT" [SecurityOfficer RegistrationOfficer SystemAdministrator Observer];
     ViewSignCert "VIEW_SIGN_CERT" [SecurityOfficer RegistrationOfficer SystemAdministrator Observer ServiceAdministrator];
     ViewUnknownCert "VIEW_UNKNOWN_CERT" [SecurityOfficer RegistrationOfficer SystemAdministrator Observer ServiceAdministrator];
     GenerateKey "GENERATE_KEY" [SecurityOfficer RegistrationOfficer];
