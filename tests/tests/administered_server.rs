@@ -361,4 +361,45 @@ async fn register(mai: &mut Person, running: &RunningAdministration, registry: &
     assert_eq!(entry.and_then(|entry| entry.server.address).as_deref(), Some("127.88.2.1"));
     let refused = mai.ask(Method::DELETE, &at_hash(""), None).await;
     assert_eq!(code(&refused), (409, "action_not_possible"));
+    look_up(mai).await;
+}
+
+/// What the global configuration says, as those who fill in forms see it.
+async fn look_up(mai: &mut Person) {
+    let server = json!({
+        "id": "DEV:GOV:1:SS1", "instance_id": "DEV", "member_class": "GOV", "member_code": "1",
+        "server_code": "SS1", "server_address": "127.88.2.1",
+    });
+    for (path, expected) in [
+        ("/member-classes?current_instance=true", json!(["GOV"])),
+        ("/member-classes/DEV", json!(["GOV"])),
+        ("/member-names?member_class=GOV&member_code=1", json!({"member_name": "One"})),
+        ("/xroad-instances", json!([{"identifier": "DEV", "local": true}])),
+        ("/security-servers?current_server=true", json!([server])),
+        ("/security-servers/DEV:GOV:1:SS1", server.clone()),
+        ("/timestamping-services", json!([])),
+        ("/system/server-address", json!({"current_address": {"address": "127.88.2.1"}})),
+        (
+            "/system/maintenance-mode",
+            json!({"status": "DISABLED_MAINTENANCE_MODE", "is_management_services_provider": false}),
+        ),
+        ("/system/node-type", json!({"node_type": "STANDALONE"})),
+    ] {
+        assert_eq!(mai.ask(Method::GET, path, None).await, (200, expected), "{path}");
+    }
+    for (method, path, body, expected) in [
+        (Method::GET, "/member-classes/XX", None, (404, "instance_not_found")),
+        (Method::GET, "/member-names?member_class=GOV&member_code=9", None, (404, "member_name_not_found")),
+        (Method::GET, "/member-names", None, (400, "validation_failure")),
+        (Method::GET, "/security-servers/DEV:GOV:1:SS9", None, (404, "security_server_not_found")),
+        (Method::PUT, "/system/maintenance-mode/disable", None, (409, "action_not_possible")),
+        (
+            Method::PUT,
+            "/system/server-address",
+            Some(json!({"address": "127.88.2.1"})),
+            (409, "same_address_change_request"),
+        ),
+    ] {
+        assert_eq!(code(&mai.ask(method, path, body).await), expected, "{path}");
+    }
 }

@@ -4,12 +4,13 @@
 use administration::api::{ApiError, Call, Json, Path, Query, get};
 use certs::certificate::{Certificate, CertificateUsage};
 use certs::profile::{Profile, RequestFor};
-use protocol::configuration::{ApprovedCa, CaCertificate, CostType, CsrFormat};
+use protocol::configuration::{ApprovedCa, CaCertificate, CsrFormat};
 use protocol::id::MemberId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::key_views::UsageView;
+use super::lookups::cost;
 use super::{Office, Permission, ServerApi};
 
 /// A certification service, or an intermediate CA of one.
@@ -122,11 +123,7 @@ fn view(ca: &ApprovedCa, one: &CaCertificate, name: &str, is_top: bool) -> Optio
     let path = if is_top { subject.clone() } else { format!("{issuer}:{subject}") };
     let responder = |responder: &protocol::configuration::OcspResponder| ResponderView {
         url: responder.url.clone(),
-        cost_type: match responder.cost {
-            CostType::Free => "FREE",
-            CostType::Paid => "PAID",
-            CostType::Undefined => "UNDEFINED",
-        },
+        cost_type: cost(responder.cost),
     };
     Some(AuthorityView {
         name: if is_top { name.to_owned() } else { subject.clone() },

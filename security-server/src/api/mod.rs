@@ -12,8 +12,10 @@ mod csrs;
 mod initialization;
 mod key_views;
 mod keys;
+mod lookups;
 mod office;
 mod permission;
+mod registration;
 mod system;
 mod token_certificates;
 mod tokens;
@@ -37,6 +39,8 @@ pub fn api() -> ServerApi {
         csrs::operations,
         token_certificates::operations,
         certificate_authorities::operations,
+        lookups::operations,
+        registration::operations,
     ];
     let api = Api::new("Causeway security server administration");
     parts.into_iter().fold(api, |api, operations| operations(api))

@@ -19,6 +19,16 @@ pub struct Office {
     /// Held by whoever starts, stops or sets up the server.
     node: Mutex<Option<Running>>,
     keyring: Arc<Keyring>,
+    asked: std::sync::Mutex<Asked>,
+}
+
+/// What the registry was asked to change about this server, until the global configuration shows it.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// Another address.
+    pub address: Option<String>,
+    /// Into maintenance, or out of it.
+    pub maintenance: Option<bool>,
 }
 
 /// The server does not run yet.
@@ -45,7 +55,19 @@ impl Office {
     /// The list of certificate requests cannot be read.
     pub fn new(administered: Administered, clock: Clock) -> Result<Self, KeyringError> {
         let keyring = Arc::new(Keyring::open(&administered.state_folder)?);
-        Ok(Self { administered, clock, running: RwLock::default(), node: Mutex::default(), keyring })
+        Ok(Self {
+            administered,
+            clock,
+            running: RwLock::default(),
+            node: Mutex::default(),
+            keyring,
+            asked: std::sync::Mutex::default(),
+        })
+    }
+
+    /// What the registry was asked to change.
+    pub fn asked(&self) -> std::sync::MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Names of tokens and certificate requests.
