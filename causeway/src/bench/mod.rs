@@ -8,6 +8,7 @@ pub mod load;
 mod log;
 pub mod nginx;
 pub mod process;
+mod registry;
 mod report;
 mod rounds;
 mod single;
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::up::plan::Network;
 use crate::up::{Federation, Options};
@@ -27,7 +28,11 @@ use crate::up::{Federation, Options};
 /// Starts a pilot federation of its own on loopback addresses 127.0.2.x, runs every measurement, checks
 /// that what was measured was also right, prints a table, and stops. Without nginx the ratios are left out.
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct BenchArgs {
+    /// One part alone.
+    #[command(subcommand)]
+    part: Option<Part>,
     /// Paired rounds of each load; 12 or more for figures to be quoted.
     #[arg(long, value_name = "N", default_value_t = 12)]
     rounds: usize,
@@ -45,9 +50,20 @@ pub struct BenchArgs {
     check: bool,
 }
 
+/// A part that is measured alone.
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// A registry of a whole country: how fast its lists answer, and how soon a change is published.
+    Registry(registry::RegistryBenchArgs),
+}
+
 /// Runs the benchmark.
 pub async fn run(arguments: BenchArgs) -> ExitCode {
-    match measure(&arguments).await {
+    let measured = match &arguments.part {
+        Some(Part::Registry(arguments)) => registry::run(arguments).await,
+        None => measure(&arguments).await,
+    };
+    match measured {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {

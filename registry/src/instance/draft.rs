@@ -15,7 +15,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) instance: &'a Instance,
     pub(crate) rules: &'a Rules,
     pub(crate) now: UtcTime,
-    counters: Counters,
+    pub(super) counters: Counters,
     edits: Vec<Edit>,
 }
 

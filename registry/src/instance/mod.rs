@@ -8,6 +8,7 @@
 //! from the instance by `publish`.
 
 mod anchors;
+mod apply;
 mod certification;
 mod classes;
 mod contents;

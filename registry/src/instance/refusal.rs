@@ -23,6 +23,8 @@ pub enum Refusal {
     AlreadyInitialised,
     #[error("initialisation takes what is not there yet, and only that: {}", .0.join(", "))]
     InvalidInitialisation(Vec<&'static str>),
+    #[error("the instance has something already, or is another one")]
+    NotEmpty,
     #[error("the PIN is weaker than the policy demands")]
     WeakPin,
     #[error("the software token cannot be made: {0}")]
@@ -265,6 +267,7 @@ impl Refusal {
             Self::NotInitialised => ("instance_identifier_not_set", 409),
             Self::AlreadyInitialised => ("init_already_initialized", 409),
             Self::InvalidInitialisation(_) => ("init_invalid_params", 400),
+            Self::NotEmpty => ("instance_not_empty", 409),
             Self::WeakPin => ("init_signer_pin_policy_failed", 400),
             Self::TokenNotMade(_) => ("init_software_token_failed", 409),
 

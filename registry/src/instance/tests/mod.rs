@@ -1,5 +1,6 @@
 //! Tables of what commands do and refuse.
 
+mod declared;
 mod kill;
 mod life;
 mod things;
