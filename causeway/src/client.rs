@@ -115,6 +115,11 @@ impl Tls {
         };
         Ok(Self(Arc::new(config)))
     }
+
+    /// What connections are made with.
+    pub fn config(&self) -> &Arc<rustls::ClientConfig> {
+        &self.0
+    }
 }
 
 /// Takes any server certificate; for a first contact on a machine that is trusted otherwise.

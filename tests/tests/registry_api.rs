@@ -3,9 +3,15 @@
 
 #[path = "registry_api/coverage.rs"]
 mod coverage;
+#[path = "registry_api/document.rs"]
+mod document;
 #[path = "registry_api/permissions.rs"]
 mod permissions;
 #[path = "registry_api/replay.rs"]
 mod replay;
+#[path = "registry_api/roles.rs"]
+mod roles;
+#[path = "registry_api/scale.rs"]
+mod scale;
 #[path = "registry_api/support.rs"]
 mod support;

@@ -81,4 +81,11 @@ pub trait Permission: Copy + Send + Sync + 'static {
     fn name(self) -> &'static str;
     /// Who has it.
     fn roles(self) -> &'static [Role];
+    /// All of the table, those that guard no operation among them; empty: those of the operations.
+    fn all() -> &'static [Self]
+    where
+        Self: Sized,
+    {
+        &[]
+    }
 }

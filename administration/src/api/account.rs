@@ -106,7 +106,10 @@ async fn log_out(State(guard): Shared, headers: HeaderMap) -> Response {
 async fn user(State(guard): Shared, headers: HeaderMap) -> Result<Response, ApiError> {
     let actor = guard.access.identify(&headers, false).map_err(|denied| ApiError::from(&denied))?;
     let roles: Vec<&str> = actor.roles.iter().map(|role| role.name()).collect();
-    Ok(axum::Json(json!({"username": actor.name, "roles": roles, "permissions": roles})).into_response())
+    Ok(axum::Json(
+        json!({"username": actor.name, "roles": roles, "permissions": guard.permissions_of(&actor)}),
+    )
+    .into_response())
 }
 
 /// Asked by pages now and then; it does not keep the session alive.

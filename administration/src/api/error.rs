@@ -24,7 +24,7 @@ pub struct ErrorInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<CodeWithDetails>,
     /// What the caller should know and may overrule.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<CodeWithDetails>,
 }
 
@@ -35,10 +35,10 @@ pub struct CodeWithDetails {
     /// The code.
     pub code: String,
     /// What it is about.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metadata: Vec<String>,
     /// By field of the body, the rules that it breaks.
-    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub validation_errors: std::collections::BTreeMap<String, Vec<String>>,
 }
 

@@ -27,6 +27,8 @@ const SLOWEST_BODY: Duration = Duration::from_secs(60);
 pub(crate) struct Guard {
     pub(crate) access: Arc<Access>,
     pub(crate) audit: Arc<dyn Audit>,
+    /// Each permission of the interface with the roles that have it.
+    permissions: Vec<(&'static str, &'static [Role])>,
 }
 
 /// What the guard needs to know of an operation.
@@ -59,8 +61,18 @@ impl Rule {
 }
 
 impl Guard {
-    pub(crate) fn new(access: Arc<Access>, audit: Arc<dyn Audit>) -> Self {
-        Self { access, audit }
+    pub(crate) fn new(
+        access: Arc<Access>,
+        audit: Arc<dyn Audit>,
+        permissions: Vec<(&'static str, &'static [Role])>,
+    ) -> Self {
+        Self { access, audit, permissions }
+    }
+
+    /// The names of what somebody may.
+    pub(crate) fn permissions_of(&self, actor: &Actor) -> Vec<&'static str> {
+        let has = |roles: &&'static [Role]| roles.iter().any(|role| actor.roles.contains(role));
+        self.permissions.iter().filter(|(_, roles)| has(roles)).map(|(name, _)| *name).collect()
     }
 
     /// Runs an operation for whoever may, and tells the audit log.

@@ -78,7 +78,15 @@ impl<N: Send + Sync + 'static, P: Permission> Api<N, P> {
     /// Makes it ready to serve a node.
     pub fn router(self, node: Arc<N>, access: Arc<Access>, audit: Arc<dyn Audit>) -> Router {
         let document = self.document(env!("CARGO_PKG_VERSION")).to_string();
-        let guard = Arc::new(Guard::new(access, audit));
+        let mut permissions = P::all().to_vec();
+        if permissions.is_empty() {
+            permissions =
+                self.operations.iter().flat_map(|operation| operation.permissions.clone()).collect();
+        }
+        let mut permissions: Vec<_> = permissions.iter().map(|one| (one.name(), one.roles())).collect();
+        permissions.sort_unstable_by_key(|(name, _)| *name);
+        permissions.dedup_by_key(|(name, _)| *name);
+        let guard = Arc::new(Guard::new(access, audit, permissions));
         let mut router = account::routes(&guard, document);
         let paths: Vec<&'static str> = self.operations.iter().map(|operation| operation.path).collect();
         for (path, route) in paths.into_iter().zip(self.routes) {

@@ -65,29 +65,68 @@ impl Paging {
     ) -> Result<(Vec<R>, PagingMetadata), ApiError> {
         let limit = number(self.limit.unwrap_or(DEFAULT_LIMIT), 1, "limit")?;
         let offset = number(self.offset.unwrap_or(0), 0, "offset")?;
-        let mut rows: Vec<(usize, R)> = rows.enumerate().collect();
-        let total_items = rows.len();
-        let start = offset.saturating_mul(limit).min(total_items);
-        let end = start.saturating_add(limit).min(total_items);
-        if let Some(sort) = self.sort.as_deref().filter(|sort| !sort.trim().is_empty()) {
-            let order = orders.iter().find(|(name, _)| *name == sort).map(|(_, compare)| compare);
-            let order = order.ok_or_else(|| ApiError::bad_request("invalid_sort_properties").with(sort))?;
-            let desc = self.desc.unwrap_or(false);
-            let compare = |one: &(usize, R), other: &(usize, R)| {
-                let by = order(&one.1, &other.1);
-                let by = if desc { by.reverse() } else { by };
-                by.then(one.0.cmp(&other.0))
-            };
-            if end < total_items {
-                rows.select_nth_unstable_by(end, compare);
-                rows.truncate(end);
+        let (start, end) = (offset.saturating_mul(limit), offset.saturating_add(1).saturating_mul(limit));
+        let sort = self.sort.as_deref().filter(|sort| !sort.trim().is_empty());
+        let (mut rows, total_items) = match sort {
+            None => first(rows, end),
+            Some(sort) => {
+                let order = orders.iter().find(|(name, _)| *name == sort).map(|(_, compare)| compare);
+                let order =
+                    order.ok_or_else(|| ApiError::bad_request("invalid_sort_properties").with(sort))?;
+                let desc = self.desc.unwrap_or(false);
+                least(rows, end, |one, other| if desc { order(other, one) } else { order(one, other) })
             }
-            rows.sort_unstable_by(compare);
-        }
-        let rows: Vec<R> = rows.into_iter().skip(start).take(end - start).map(|(_, row)| row).collect();
+        };
+        let rows: Vec<R> = rows.drain(start.min(rows.len())..).collect();
         let metadata = PagingMetadata { total_items, items: rows.len(), limit, offset };
         Ok((rows, metadata))
     }
+}
+
+/// The first rows, and how many there are.
+fn first<R>(rows: impl Iterator<Item = R>, most: usize) -> (Vec<R>, usize) {
+    let mut count = 0_usize;
+    let mut kept = Vec::new();
+    for row in rows {
+        count += 1;
+        if kept.len() < most {
+            kept.push(row);
+        }
+    }
+    (kept, count)
+}
+
+/// The least rows in order, and how many there are in all. Most rows of a long list are compared once:
+/// with the last of those that are kept.
+fn least<R>(
+    rows: impl Iterator<Item = R>,
+    most: usize,
+    order: impl Fn(&R, &R) -> Ordering,
+) -> (Vec<R>, usize) {
+    // Rows that are otherwise equal stay in the order in which they came.
+    let compare = |one: &(usize, R), other: &(usize, R)| order(&one.1, &other.1).then(one.0.cmp(&other.0));
+    let room = most.saturating_mul(2).max(1024);
+    let mut kept: Vec<(usize, R)> = Vec::new();
+    let mut count = 0_usize;
+    // From the first time on that some were dropped, the row at `most - 1` is the greatest to keep.
+    let mut dropped = false;
+    for row in rows {
+        let row = (count, row);
+        count += 1;
+        let last = kept.get(most.saturating_sub(1)).filter(|_| dropped);
+        if last.is_some_and(|last| compare(&row, last).is_ge()) {
+            continue;
+        }
+        kept.push(row);
+        if kept.len() >= room {
+            kept.select_nth_unstable_by(most.saturating_sub(1), compare);
+            kept.truncate(most);
+            dropped = true;
+        }
+    }
+    kept.sort_unstable_by(compare);
+    kept.truncate(most);
+    (kept.into_iter().map(|(_, row)| row).collect(), count)
 }
 
 fn number(value: i64, least: i64, name: &str) -> Result<usize, ApiError> {
@@ -166,6 +205,32 @@ mod tests {
         assert_eq!(cut(&by_name(2, i64::from(i32::MAX), false)), [""; 0]);
         let (_, metadata) = by_name(2, 1, false).cut(["b", "a", "c"].into_iter(), ORDERS).unwrap();
         assert_eq!(metadata, PagingMetadata { total_items: 3, items: 1, limit: 2, offset: 1 });
+    }
+
+    #[test]
+    fn long_lists_are_cut_as_short_ones() {
+        let rows: Vec<u32> = (0..5000).map(|number| number * 7919 % 5003).collect();
+        let orders: [Order<u32>; 1] = [("n", |one, other| (one / 2).cmp(&(other / 2)))];
+        for desc in [false, true] {
+            let mut expected: Vec<(usize, u32)> = rows.iter().copied().enumerate().collect();
+            expected.sort_by(|one, other| {
+                let by = (one.1 / 2).cmp(&(other.1 / 2));
+                if desc { by.reverse() } else { by }
+            });
+            for (limit, offset) in [(1, 0), (25, 0), (25, 7), (600, 3), (5000, 0), (6000, 0)] {
+                let paging = Paging {
+                    sort: Some("n".into()),
+                    desc: Some(desc),
+                    limit: Some(limit),
+                    offset: Some(offset),
+                };
+                let (page, metadata) = paging.cut(rows.iter().copied(), &orders).unwrap();
+                let (limit, offset) = (limit as usize, offset as usize);
+                let wanted = expected.iter().skip(limit * offset).take(limit).map(|(_, row)| *row);
+                assert_eq!(page, wanted.collect::<Vec<_>>(), "{limit} {offset} {desc}");
+                assert_eq!(metadata.total_items, 5000);
+            }
+        }
     }
 
     #[test]

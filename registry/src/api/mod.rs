@@ -9,6 +9,7 @@
 //! (`instance`, `requests`) decides and knows nothing of this. A handler gets at the instance only after
 //! the permission of its operation was checked.
 
+pub mod alerts;
 pub mod call_checks;
 pub mod changes;
 pub mod clients;
@@ -86,6 +87,7 @@ pub fn api() -> RegistryApi {
         node_classes::operations,
         call_checks::operations,
         invitations::operations,
+        alerts::operations,
     ];
     parts.into_iter().fold(api, |api, operations| operations(api))
 }

@@ -32,6 +32,10 @@ macro_rules! permissions {
             fn roles(self) -> &'static [Role] {
                 match self { $(Self::$name => &[$($role),+],)* }
             }
+
+            fn all() -> &'static [Self] {
+                Self::ALL
+            }
         }
     };
 }

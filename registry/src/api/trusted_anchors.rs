@@ -27,7 +27,7 @@ pub struct TrustedAnchorView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generated_at: Option<String>,
     /// Whether the federation is suspended.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,
 }
 
