@@ -1,6 +1,8 @@
 //! The administration interface of the registry: its table against the facts about X-Road's, and a
 //! running registry over TLS.
 
+#[path = "registry_api/additions.rs"]
+mod additions;
 #[path = "registry_api/coverage.rs"]
 mod coverage;
 #[path = "registry_api/document.rs"]

@@ -1,6 +1,7 @@
 //! `/clients`: searching members and subsystems.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use administration::api::{ApiError, Call, Json, Query, get};
 use protocol::id::ClientId;
@@ -103,8 +104,11 @@ impl<'a> ClientRow<'a> {
         ClientView { member_name: Some(self.member.name.clone()), client_id }
     }
 
-    fn id(&self) -> ClientId {
-        self.subsystem.map_or_else(|| self.member.id.clone().into(), |subsystem| subsystem.id.clone())
+    fn is_among<V>(&self, ids: &BTreeMap<ClientId, V>) -> bool {
+        match self.subsystem {
+            Some(subsystem) => ids.contains_key(&subsystem.id),
+            None => ids.contains_key(&ClientId::from(self.member.id.clone())),
+        }
     }
 
     fn code(&self) -> &'a str {
@@ -150,7 +154,7 @@ fn find(instance: &Instance, filter: &ClientFilter, paging: &Paging) -> Result<P
             && list::passes(code.as_ref(), id.code())
             && list::passes(subsystem.as_ref(), row.code())
             && filter.client_type.is_none_or(|kind| row.is(kind))
-            && excluded.is_none_or(|members| !members.contains_key(&row.id()))
+            && excluded.is_none_or(|members| !row.is_among(members))
     };
     let (rows, paging_metadata) = match filter.security_server.as_deref().filter(|id| !id.is_empty()) {
         Some(server) => {

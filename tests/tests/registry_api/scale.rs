@@ -64,7 +64,7 @@ fn millis(time: Duration) -> f64 {
 }
 
 /// The file of an instance of this size.
-fn instance(members: usize) -> String {
+pub(crate) fn instance(members: usize) -> String {
     let mut text = String::from(
         "instance = \"DEV\"\n[[member-class]]\ncode = \"COM\"\ndescription = \"Commercial\"\n\
          [management]\nprovider = \"DEV/COM/000000/s\"\n",

@@ -8,7 +8,7 @@ use administration::access::Role;
 use bytes::Bytes;
 use causeway::client::{Call, Tls, call};
 pub(crate) use causeway_tests::scenario::Answer;
-use causeway_tests::scenario::Player;
+use causeway_tests::scenario::{Multipart, Player};
 use gateway::Clock;
 use gateway::http::{Outgoing, collect};
 use http::{HeaderMap, HeaderValue, Method, Request, header};
@@ -37,23 +37,28 @@ impl Office {
             [token]\npin-variable = \"CARGO_PKG_NAME\"\n[signing]\nkey = \"P-256\"\n\
             [publication]\nperiod-seconds = 3600\nexpiry-seconds = 7200\nminimum-version = 6\n\
             [listen]\nhttp = \"127.0.0.1:0\"\nhttps = \"off\"\n";
-        Self::run(folder, text).await
+        Self::run(folder, text, "").await
     }
 
     /// Starts one with a user `xrd`, password `secret`, of all roles, as the recorded scenario has it.
     pub(crate) async fn start() -> Self {
+        Self::with_rules("").await
+    }
+
+    /// The same with rules of administration.
+    pub(crate) async fn with_rules(rules: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let text = "[registry]\nstate = \"state\"\n\
             [listen]\nhttp = \"127.0.0.1:0\"\nhttps = \"127.0.0.1:0\"\n\
             [signing]\nkey = \"RSA-2048\"\n\
             [management-services]\nregistration = \"127.0.0.1:0\"\nmanagement = \"127.0.0.1:0\"\n";
-        Self::run(folder, text).await
+        Self::run(folder, text, rules).await
     }
 
-    async fn run(folder: tempfile::TempDir, text: &str) -> Self {
+    async fn run(folder: tempfile::TempDir, text: &str, rules: &str) -> Self {
         let text = format!(
             "{text}[administration]\nlisten = \"127.0.0.1:0\"\nusers-file = \"users.toml\"\n\
-             requests-per-second = 10000\nrequests-per-minute = 100000\n"
+             requests-per-second = 10000\nrequests-per-minute = 100000\n{rules}"
         );
         let users = folder.path().join("users.toml");
         administration::access::set_user_unchecked(&users, "xrd", "secret", &ROLES).expect("a user");
@@ -70,15 +75,36 @@ impl Office {
         Player::new([("cs", self.administration)])
     }
 
+    /// An API key of an officer who may do everything that people may.
+    pub(crate) async fn officer(&self) -> String {
+        self.api_key(&ROLES).await
+    }
+
+    /// Sends a form.
+    pub(crate) async fn upload(&self, key: &str, path: &str, form: &Multipart) -> Answer {
+        let mut headers = headers(Some(key));
+        headers.insert(header::CONTENT_TYPE, form.content_type.parse().expect("a header value"));
+        self.send(&Method::POST, path, headers, Some(&form.body)).await
+    }
+
     /// Initialises the instance `DEV`, logs in to the token and makes the signing keys.
     pub(crate) async fn initialise(&self) {
+        self.initialise_as("DEV", "cs").await;
+    }
+
+    /// The same for another instance at another address.
+    pub(crate) async fn initialise_as(&self, instance: &str, address: &str) {
         let key = self.api_key(&ROLES).await;
         let post = async |method: Method, path: &str, body: &str| {
             let answer = self.ask(Some(&key), &method, path, Some(body)).await;
             assert_eq!(answer.status, 200, "{path}: {}", String::from_utf8_lossy(&answer.body));
         };
-        let settings = r#"{"software_token_pin":"Secret1234","instance_identifier":"DEV","central_server_address":"cs"}"#;
-        post(Method::POST, "/initialization", settings).await;
+        let settings = serde_json::json!({
+            "software_token_pin": "Secret1234",
+            "instance_identifier": instance,
+            "central_server_address": address,
+        });
+        post(Method::POST, "/initialization", &settings.to_string()).await;
         post(Method::PUT, "/tokens/0/login", r#"{"password":"Secret1234"}"#).await;
         for source in ["INTERNAL", "EXTERNAL"] {
             let path = format!("/configuration-sources/{source}/signing-keys");
@@ -98,7 +124,7 @@ impl Office {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         // giver:secret
         headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Basic Z2l2ZXI6c2VjcmV0"));
-        let answer = self.send(&Method::POST, "/api-keys", headers, Some(&body)).await;
+        let answer = self.send(&Method::POST, "/api-keys", headers, Some(body.as_bytes())).await;
         assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
         answer.json()["key"].as_str().expect("a key").to_owned()
     }
@@ -111,13 +137,12 @@ impl Office {
         path: &str,
         body: Option<&str>,
     ) -> Answer {
-        self.send(method, path, headers(key), body).await
+        self.send(method, path, headers(key), body.map(str::as_bytes)).await
     }
 
-    async fn send(&self, method: &Method, path: &str, headers: HeaderMap, body: Option<&str>) -> Answer {
+    async fn send(&self, method: &Method, path: &str, headers: HeaderMap, body: Option<&[u8]>) -> Answer {
         let url = format!("https://{}/api/v1{path}", self.administration);
-        let body =
-            body.map_or(Outgoing::Empty, |body| Outgoing::from(Bytes::copy_from_slice(body.as_bytes())));
+        let body = body.map_or(Outgoing::Empty, |body| Outgoing::from(Bytes::copy_from_slice(body)));
         let made = Call { method: method.clone(), url, headers, body, timeout: Duration::from_secs(60) };
         let answer =
             call(made, Some(&self.tls)).await.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
