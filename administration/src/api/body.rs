@@ -23,6 +23,16 @@ pub struct Json<T>(pub T);
 /// A JSON answer with 201.
 pub struct Created<T>(pub T);
 
+/// An answer with 201 that says where what was made is. X-Road writes the place without the version of the
+/// interface.
+pub struct Located<T> {
+    place: String,
+    body: Option<T>,
+}
+
+/// The name by which the caller reached the server, `host:port`.
+pub struct Host(String);
+
 /// An answer without a body, 204.
 pub struct NoContent;
 
@@ -59,6 +69,49 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 impl<T: Serialize> IntoResponse for Created<T> {
     fn into_response(self) -> Response {
         (StatusCode::CREATED, axum::Json(self.0)).into_response()
+    }
+}
+
+impl Host {
+    /// The answer that something was made, `path` being its place below `/api`.
+    pub fn created<T>(&self, path: &str, body: T) -> Located<T> {
+        Located { place: self.place(path), body: Some(body) }
+    }
+
+    /// The same without a body.
+    pub fn created_nothing(&self, path: &str) -> Located<()> {
+        Located { place: self.place(path), body: None }
+    }
+
+    fn place(&self, path: &str) -> String {
+        format!("https://{}/api{path}", self.0)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Host {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        let named = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let authority = parts.uri.authority().map(|authority| authority.as_str());
+        let name = named.or(authority).unwrap_or_default();
+        // It comes back in a header: what is no name and no address does not.
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+        Ok(Self(if name.bytes().all(is_plain) { name.to_owned() } else { String::new() }))
+    }
+}
+
+impl<T: Serialize> IntoResponse for Located<T> {
+    fn into_response(self) -> Response {
+        let mut response = match self.body {
+            Some(body) => (StatusCode::CREATED, axum::Json(body)).into_response(),
+            None => StatusCode::CREATED.into_response(),
+        };
+        // Places are made of numbers, hashes and identifiers; one that no header can have is left out.
+        if let Ok(place) = header::HeaderValue::try_from(self.place) {
+            response.headers_mut().insert(header::LOCATION, place);
+        }
+        response
     }
 }
 
@@ -197,5 +250,27 @@ impl IntoResponse for Download {
             (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
         ];
         (headers, self.content).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn places_name_the_host_that_was_asked() {
+        for (host, expected) in [
+            ("ss0:4000", "https://ss0:4000/api/clients/DEV:COM:1"),
+            ("[::1]:4000", "https://[::1]:4000/api/clients/DEV:COM:1"),
+            ("a/../b", "https:///api/clients/DEV:COM:1"),
+            ("a b", "https:///api/clients/DEV:COM:1"),
+        ] {
+            let (mut parts, ()) =
+                http::Request::builder().header("Host", host).body(()).unwrap().into_parts();
+            let host = Host::from_request_parts(&mut parts, &()).await.unwrap_or_else(|_| panic!("{host}"));
+            let response = host.created("/clients/DEV:COM:1", "body").into_response();
+            assert_eq!(response.headers()[header::LOCATION], expected);
+            assert_eq!(response.status(), StatusCode::CREATED);
+        }
     }
 }

@@ -22,7 +22,9 @@ use axum::handler::Handler;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, MethodRouter};
 
-pub use self::body::{Created, Done, Download, Form, Json, NoContent, Octets, Path, Query, Upload};
+pub use self::body::{
+    Created, Done, Download, Form, Host, Json, Located, NoContent, Octets, Path, Query, Upload,
+};
 pub use self::call::Call;
 pub use self::error::{ApiError, CodeWithDetails, ErrorInfo};
 use self::guard::{Guard, Rule};

@@ -219,7 +219,7 @@ pub(super) fn endpoint(arguments: &EndpointArgs) -> Result<ExitCode, Problem> {
 
 pub(super) fn allow(arguments: &RightArgs) -> Result<ExitCode, Problem> {
     let right = right(arguments)?;
-    at(&arguments.place, |client| rights::grant(client, right))
+    at(&arguments.place, |client| rights::grant(client, right, None))
 }
 
 pub(super) fn deny(arguments: &RightArgs) -> Result<ExitCode, Problem> {
@@ -286,7 +286,7 @@ fn change(
         ..ClientSettings::default()
     });
     action(settings)?;
-    for change in state.replace(&local).map_err(unusable)? {
+    for change in state.replace(&local, gateway::Clock::system().now()).map_err(unusable)? {
         println!("{change}");
     }
     Ok(ExitCode::SUCCESS)

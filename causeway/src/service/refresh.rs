@@ -130,7 +130,7 @@ async fn of_state(arguments: &RefreshArgs, identity: Option<&Identity>) -> Resul
         }
     }
     if told.taken > 0 {
-        state.replace(&local).map_err(unusable)?;
+        state.replace(&local, gateway::Clock::system().now()).map_err(unusable)?;
     }
     told.end()
 }

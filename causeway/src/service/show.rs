@@ -56,7 +56,7 @@ fn json(local: &LocalConfiguration) -> serde_json::Value {
         serde_json::json!({
             "id": id.encoded(),
             "services": client.services.iter().map(service).collect::<Vec<_>>(),
-            "rights": client.rights.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "rights": client.rights.keys().map(ToString::to_string).collect::<Vec<_>>(),
         })
     };
     serde_json::json!({ "clients": local.clients.iter().map(client).collect::<Vec<_>>() })
@@ -66,7 +66,7 @@ fn print(id: &ClientId, client: &ClientSettings) {
     println!("{id}");
     for (key, service) in &client.services {
         print_service(key, service);
-        for right in client.rights.iter().filter(|right| right.service_code == key.code) {
+        for right in client.rights.keys().filter(|right| right.service_code == key.code) {
             let (method, path) =
                 (right.method.as_deref().unwrap_or("*"), right.path.as_deref().unwrap_or("**"));
             println!("      allowed {method} {path} for {}", right.subject);

@@ -195,7 +195,7 @@ fn declare_owner(office: &Office, id: &SecurityServerId) -> Result<(), ApiError>
     let owner = ClientId::from(id.owner().clone());
     let settings = ClientSettings { connection_type: ConnectionType::Https, ..ClientSettings::default() };
     local.clients.entry(owner).or_insert(settings);
-    state.replace(&local).map(drop).map_err(|error| failed(&error))
+    state.replace(&local, office.clock().now()).map(drop).map_err(|error| failed(&error))
 }
 
 pub(super) fn token_folder(office: &Office) -> std::path::PathBuf {

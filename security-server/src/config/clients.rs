@@ -58,7 +58,7 @@ fn settings(name: &str, client: &written::Client, folder: &Path, problems: &mut 
         let mut checked = LocalGroup { description: group.description.clone(), ..LocalGroup::default() };
         for member in &group.members {
             let member = problems.take(&format!("{key}: member {member}"), ClientId::parse_encoded(member));
-            checked.members.extend(member);
+            checked.members.extend(member.map(|member| (member, None)));
         }
         if group.code.trim().is_empty() {
             problems.add(format_args!("{name}: a group has no code"));

@@ -11,7 +11,7 @@ use super::services::{TIMEOUTS, check_tls, check_url, endpoints, right};
 use super::{Problems, written};
 use crate::description::catalogue::{self, Source};
 use crate::description::{Document, full_code, read_copy};
-use crate::state::{ClientSettings, ServiceKey};
+use crate::state::{ClientSettings, ServiceKey, Term};
 
 /// A description as the file declares it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -190,7 +190,9 @@ fn grant(
         .any(|(name, service)| name.code == code && service.service_type == ServiceType::Soap);
     for allow in allowed {
         let right = right(code, allow, is_soap, settings);
-        settings.rights.extend(problems.take(&format!("{key}: allow"), right));
+        settings
+            .rights
+            .extend(problems.take(&format!("{key}: allow"), right).map(|right| (right, Term::default())));
     }
 }
 

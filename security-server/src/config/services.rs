@@ -9,7 +9,7 @@ use protocol::id::{ClientId, GlobalGroupId, IdError, decode_segment};
 
 use super::{Problems, written};
 use crate::description::{collide, is_reserved, is_usable};
-use crate::state::{AccessRight, ClientSettings, Endpoint, ServiceKey, ServiceSettings, Subject};
+use crate::state::{AccessRight, ClientSettings, Endpoint, ServiceKey, ServiceSettings, Subject, Term};
 
 /// Seconds that a provider may take for each read.
 pub(super) const TIMEOUTS: RangeInclusive<u64> = 1..=86_400;
@@ -29,7 +29,9 @@ pub(super) fn add(
     settings.services.insert(name, checked);
     for allow in &service.allow {
         let right = right(&service.code, allow, is_soap, settings);
-        settings.rights.extend(problems.take(&format!("{key}: allow"), right));
+        settings
+            .rights
+            .extend(problems.take(&format!("{key}: allow"), right).map(|right| (right, Term::default())));
     }
 }
 

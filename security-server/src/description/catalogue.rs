@@ -63,7 +63,7 @@ pub struct Summary {
 pub fn list(client: &ClientSettings) -> Vec<Summary> {
     let mut found: Vec<Summary> = Vec::new();
     for (key, service) in &client.services {
-        let url = source_url(service);
+        let url = service.source();
         match found.iter_mut().find(|summary| summary.url == url) {
             Some(summary) => summary.services.push(key.clone()),
             None => found.push(Summary {
@@ -87,7 +87,7 @@ pub fn add(
 ) -> Result<Vec<ServiceKey>, DescriptionError> {
     let (services, warnings) = source.services();
     let url = source.url();
-    if client.services.values().any(|service| source_url(service) == url) {
+    if client.services.values().any(|service| service.source() == url) {
         let url = url.to_owned();
         return Err(match source {
             Source::Wsdl { .. } => DescriptionError::WsdlExists(url),
@@ -137,8 +137,8 @@ pub fn refresh(
         return Err(DescriptionError::NotFound(url.to_owned()));
     }
     let mut changed = client.clone();
-    changed.services.retain(|_, service| source_url(service) != url);
-    if changed.services.values().any(|service| source_url(service) == new_url) {
+    changed.services.retain(|_, service| service.source() != url);
+    if changed.services.values().any(|service| service.source() == new_url) {
         return Err(DescriptionError::UrlExists(new_url.to_owned()));
     }
     check_codes(&changed, &wanted)?;
@@ -156,6 +156,11 @@ pub fn refresh(
             None => ServiceSettings { disabled: notice.clone().flatten(), ..described },
         };
         changed.services.insert(key, service);
+    }
+    if let Some(mut description) = changed.descriptions.remove(url) {
+        // Whoever keeps it says when that is.
+        description.refreshed = None;
+        changed.descriptions.insert(new_url.to_owned(), description);
     }
     forget_rights(&mut changed, &old);
     *client = changed;
@@ -178,7 +183,7 @@ fn refreshed(kept: &ServiceSettings, described: ServiceSettings) -> ServiceSetti
 /// Drops rights to services and generated endpoints that are gone.
 fn forget_rights(client: &mut ClientSettings, old: &[(ServiceKey, ServiceSettings)]) {
     let services = &client.services;
-    client.rights.retain(|right| {
+    client.rights.retain(|right, _| {
         let code = &right.service_code;
         if !old.iter().any(|(key, _)| key.code == *code) {
             return true;
@@ -207,7 +212,7 @@ pub fn switch(client: &mut ClientSettings, url: &str, notice: Option<&str>) -> R
     if notice.is_none() && !bad.is_empty() {
         return Err(DescriptionError::ServiceUrl(bad.into_iter().collect()));
     }
-    for service in client.services.values_mut().filter(|service| source_url(service) == url) {
+    for service in client.services.values_mut().filter(|service| service.source() == url) {
         service.disabled = notice.map(str::to_owned);
     }
     Ok(())
@@ -227,7 +232,7 @@ pub fn set(
 ) -> Result<(), DescriptionError> {
     let is_taken = |url: &str| {
         let mut others = client.services.iter().filter(|(key, _)| full_code(key) != full);
-        others.any(|(_, service)| source_url(service) == url)
+        others.any(|(_, service)| service.source() == url)
     };
     // The URL of a plain REST service is also that of its description.
     let taken = url.filter(|url| is_taken(url)).map(str::to_owned);
@@ -241,7 +246,12 @@ pub fn set(
         if let Some(url) = taken.filter(|_| service.description.is_none()) {
             return Err(DescriptionError::UrlExists(url));
         }
-        service.url = url.to_owned();
+        let old = std::mem::replace(&mut service.url, url.to_owned());
+        if service.description.is_none()
+            && let Some(description) = client.descriptions.remove(&old)
+        {
+            client.descriptions.insert(url.to_owned(), description);
+        }
     }
     service.timeout = timeout.unwrap_or(service.timeout);
     service.tls = tls.unwrap_or(service.tls);
@@ -254,20 +264,15 @@ pub fn set(
 /// [`DescriptionError::NotFound`].
 pub fn remove(client: &mut ClientSettings, url: &str) -> Result<(), DescriptionError> {
     let old = services_of(client, url)?;
-    client.services.retain(|_, service| source_url(service) != url);
+    client.services.retain(|_, service| service.source() != url);
     forget_rights(client, &old);
     Ok(())
-}
-
-/// The URL by which a service's description is known.
-fn source_url(service: &ServiceSettings) -> &str {
-    service.description.as_deref().unwrap_or(&service.url)
 }
 
 type Services = Vec<(ServiceKey, ServiceSettings)>;
 
 fn services_of(client: &ClientSettings, url: &str) -> Result<Services, DescriptionError> {
-    let services = client.services.iter().filter(|(_, service)| source_url(service) == url);
+    let services = client.services.iter().filter(|(_, service)| service.source() == url);
     let services: Services = services.map(|(key, service)| (key.clone(), service.clone())).collect();
     if services.is_empty() { Err(DescriptionError::NotFound(url.to_owned())) } else { Ok(services) }
 }
@@ -298,7 +303,7 @@ fn check_codes(
             client.services.iter().find(|(other, found)| collide((key, kind), (other, found.service_type)));
         match twin {
             Some((_, found)) if kind == ServiceType::Soap => {
-                taken.extend([full_code(key), source_url(found).to_owned()]);
+                taken.extend([full_code(key), found.source().to_owned()]);
             }
             Some(_) => return Err(DescriptionError::CodeExists(key.code.clone())),
             None => {}

@@ -3,10 +3,11 @@
 //! Nothing is changed when something is refused.
 
 use gateway::ports::ServiceType;
+use protocol::time::UtcTime;
 
 use super::differences::endpoint_name;
 use super::error::DescriptionError;
-use crate::state::{AccessRight, ClientSettings, Endpoint, ServiceKey, ServiceSettings, Subject};
+use crate::state::{AccessRight, ClientSettings, Endpoint, ServiceKey, ServiceSettings, Subject, Term};
 
 /// Adds an endpoint to a REST service.
 ///
@@ -48,7 +49,7 @@ pub fn remove_endpoint(
         }
         Some(_) => service.endpoints.remove(&meant),
     };
-    client.rights.retain(|right| {
+    client.rights.retain(|right, _| {
         let is_of_endpoint = right.path.as_deref().unwrap_or("**") == meant.path
             && right.method.as_deref().unwrap_or("*") == meant.method;
         right.service_code != code || !is_of_endpoint
@@ -56,11 +57,15 @@ pub fn remove_endpoint(
     Ok(())
 }
 
-/// Gives a right. A method `*` and a path `**` are the same as none.
+/// Gives a right, for good or until a time. A method `*` and a path `**` are the same as none.
 ///
 /// # Errors
 /// Without such a service or local group, when the right exists, and for a part of a SOAP service.
-pub fn grant(client: &mut ClientSettings, right: AccessRight) -> Result<(), DescriptionError> {
+pub fn grant(
+    client: &mut ClientSettings,
+    right: AccessRight,
+    until: Option<UtcTime>,
+) -> Result<(), DescriptionError> {
     let right = plain(right);
     let code = &right.service_code;
     let mut services = client.services.iter().filter(|(key, _)| key.code == *code).peekable();
@@ -76,10 +81,10 @@ pub fn grant(client: &mut ClientSettings, right: AccessRight) -> Result<(), Desc
     {
         return Err(DescriptionError::GroupNotFound(group.clone()));
     }
-    if client.rights.contains(&right) {
+    if client.rights.contains_key(&right) {
         return Err(DescriptionError::RightExists(right.to_string()));
     }
-    client.rights.insert(right);
+    client.rights.insert(right, Term { given: None, until });
     Ok(())
 }
 
@@ -89,7 +94,7 @@ pub fn grant(client: &mut ClientSettings, right: AccessRight) -> Result<(), Desc
 /// [`DescriptionError::RightNotFound`].
 pub fn revoke(client: &mut ClientSettings, right: AccessRight) -> Result<(), DescriptionError> {
     let right = plain(right);
-    if client.rights.remove(&right) {
+    if client.rights.remove(&right).is_some() {
         Ok(())
     } else {
         Err(DescriptionError::RightNotFound(right.to_string()))
@@ -174,8 +179,8 @@ mod tests {
         check(add_endpoint(&mut client, "api", "*", "**"), "endpoint_already_exists");
         check(add_endpoint(&mut client, "soap", "GET", "/a"), "wrong_type");
         check(add_endpoint(&mut client, "none", "GET", "/a"), "service_not_found");
-        check(grant(&mut client, right("api", "POST", "/b/*", anna())), "done");
-        check(grant(&mut client, right("api", "*", "**", anna())), "done");
+        check(grant(&mut client, right("api", "POST", "/b/*", anna()), None), "done");
+        check(grant(&mut client, right("api", "*", "**", anna()), None), "done");
         check(remove_endpoint(&mut client, "api", "GET", "/a"), "illegal_generated_endpoint_remove");
         check(remove_endpoint(&mut client, "api", "GET", "/b/*"), "endpoint_not_found");
         check(remove_endpoint(&mut client, "api", "post", "/b/*"), "done");
@@ -185,14 +190,17 @@ mod tests {
     #[test]
     fn rights() {
         let mut client = sample();
-        check(grant(&mut client, right("api", "get", "/a", anna())), "done");
-        check(grant(&mut client, right("api", "GET", "/a", anna())), "duplicate_accessright");
-        check(grant(&mut client, right("soap", "*", "**", anna())), "done");
-        check(grant(&mut client, right("soap", "GET", "**", anna())), "wrong_type");
-        check(grant(&mut client, right("none", "*", "**", anna())), "service_not_found");
-        check(grant(&mut client, right("api", "*", "**", Subject::LocalGroup("friends".into()))), "done");
+        check(grant(&mut client, right("api", "get", "/a", anna()), None), "done");
+        check(grant(&mut client, right("api", "GET", "/a", anna()), None), "duplicate_accessright");
+        check(grant(&mut client, right("soap", "*", "**", anna()), None), "done");
+        check(grant(&mut client, right("soap", "GET", "**", anna()), None), "wrong_type");
+        check(grant(&mut client, right("none", "*", "**", anna()), None), "service_not_found");
         check(
-            grant(&mut client, right("api", "*", "**", Subject::LocalGroup("foes".into()))),
+            grant(&mut client, right("api", "*", "**", Subject::LocalGroup("friends".into())), None),
+            "done",
+        );
+        check(
+            grant(&mut client, right("api", "*", "**", Subject::LocalGroup("foes".into())), None),
             "local_group_not_found",
         );
         check(revoke(&mut client, right("soap", "*", "**", anna())), "done");

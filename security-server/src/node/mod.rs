@@ -197,7 +197,7 @@ impl Node {
         prepare_folder(&config.state_folder)?;
         ports::check(&config.listen)?;
         let anchor = read_anchor(&config)?;
-        let state = open_state(&config)?;
+        let state = open_state(&config, clock)?;
         // Deriving the key from the PIN takes longer than all the rest, so it is done beside it.
         let tokens = tokio::task::spawn_blocking({
             let config = config.clone();
@@ -257,7 +257,7 @@ impl Node {
         });
         // Certificates, then, with the responses of the last run, what can be used of them.
         keeper.refresh();
-        let directory = Arc::new(Directory::new(config.server.clone()));
+        let directory = Arc::new(Directory::new(config.server.clone(), clock));
         // Before the table is built, so that no change in between is missed.
         let changes = snapshot.subscribe();
         update_directory(&directory, &state, &snapshot)?;

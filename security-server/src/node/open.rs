@@ -59,10 +59,10 @@ pub fn open_state_as_it_is(config: &Config) -> Result<NodeState, StartError> {
 }
 
 /// Opens the node's own configuration and brings it up to what the file declares.
-pub(super) fn open_state(config: &Config) -> Result<NodeState, StartError> {
+pub(super) fn open_state(config: &Config, clock: Clock) -> Result<NodeState, StartError> {
     let state = open_state_as_it_is(config)?;
     if let Some(declared) = &config.clients {
-        for change in state.replace(declared).map_err(StartError::State)? {
+        for change in state.replace(declared, clock.now()).map_err(StartError::State)? {
             tracing::info!(file = %config.file.display(), "{change}");
         }
     }

@@ -7,9 +7,12 @@
 mod model;
 mod node_state;
 mod records;
+mod settle;
+mod status;
 
 pub use model::{
-    AccessRight, ClientSettings, Endpoint, LocalConfiguration, LocalGroup, ServiceKey, ServiceSettings,
-    Subject,
+    AccessRight, ClientSettings, Description, Endpoint, EndpointKey, LocalConfiguration, LocalGroup, Number,
+    ServiceKey, ServiceSettings, Subject, Term,
 };
 pub use node_state::{Change, NodeState, StateError};
+pub use status::{ClientStatus, Renaming};

@@ -1,21 +1,26 @@
 //! The node's own configuration in a store.
 //!
-//! Keys are `client/…`, `service/…`, `group/…`, `rights/…` with percent-encoded names, and
-//! `meta/server`. Values are JSON and name what they are about, so keys are never taken apart.
+//! Keys are `client/…`, `service/…`, `description/…`, `endpoints/…`, `group/…`, `rights/…` with
+//! percent-encoded names, and `meta/server` and `meta/next-number`. Values are JSON and name what they are
+//! about, so keys are never taken apart.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use administration::store::{Batch, Store, StoreError};
 use protocol::id::{ClientId, SecurityServerId};
+use protocol::time::UtcTime;
 use serde::de::DeserializeOwned;
 
-use super::records::{ClientRecord, GroupRecord, RightsRecord, ServiceRecord, encode};
-use super::{ClientSettings, LocalConfiguration, LocalGroup, ServiceKey};
+use super::records::{
+    ClientRecord, DescriptionRecord, GroupRecord, KINDS, NumbersRecord, Records, RightsRecord, ServiceRecord,
+    encode, encode_client,
+};
+use super::{ClientSettings, LocalConfiguration, Number, ServiceKey};
 
 const SERVER_KEY: &str = "meta/server";
-const KINDS: [&str; 4] = ["client/", "service/", "group/", "rights/"];
+const NEXT_NUMBER_KEY: &str = "meta/next-number";
 
 /// The state of one node.
 #[derive(Clone)]
@@ -94,46 +99,94 @@ impl NodeState {
             let service = ServiceKey { code: record.code.clone(), version: record.version.clone() };
             client.services.insert(service, record.into());
         }
+        for (key, record) in self.records::<DescriptionRecord>("description/")? {
+            let client = owner(&mut configuration, &key, &record.client)?;
+            client.descriptions.insert(record.url.clone(), record.into());
+        }
+        for (key, record) in self.records::<NumbersRecord>("endpoints/")? {
+            let client = owner(&mut configuration, &key, &record.client)?;
+            client.numbers.extend(record.numbers.into_iter().map(|number| number.read(&record.code)));
+        }
         for (key, record) in self.records::<GroupRecord>("group/")? {
-            let members: Result<BTreeSet<_>, _> =
-                record.members.iter().map(|member| ClientId::parse_encoded(member)).collect();
-            let members = members.map_err(|error| corrupt(&key, error.to_string()))?;
-            let group = LocalGroup { description: record.description, members };
-            owner(&mut configuration, &key, &record.client)?.groups.insert(record.code, group);
+            let groups = &mut owner(&mut configuration, &key, &record.client)?.groups;
+            let code = record.code.clone();
+            groups.insert(code, record.read().map_err(|reason| corrupt(&key, reason))?);
         }
         for (key, record) in self.records::<RightsRecord>("rights/")? {
             let client = owner(&mut configuration, &key, &record.client)?;
             for right in record.rights {
-                let right = right.read(&record.code).map_err(|reason| corrupt(&key, reason))?;
-                client.rights.insert(right);
+                let (right, term) = right.read(&record.code).map_err(|reason| corrupt(&key, reason))?;
+                client.rights.insert(right, term);
             }
         }
         Ok(configuration)
     }
 
-    /// Makes the state equal to `wanted`, in one durable step, and tells what that changed.
-    pub fn replace(&self, wanted: &LocalConfiguration) -> Result<Vec<Change>, StateError> {
+    /// Makes the state equal to `wanted`, in one durable step, and tells what that changed. What a
+    /// declaration does not say stays as it is: statuses, numbers, times.
+    pub fn replace(&self, wanted: &LocalConfiguration, now: UtcTime) -> Result<Vec<Change>, StateError> {
         let before = self.load()?;
-        let records = encode(wanted).map_err(|error| corrupt("", error.to_string()))?;
-        let mut batch = Batch::default();
+        let mut wanted = wanted.clone();
+        wanted.adopt(&before);
+        let first = self.next_number(&before)?;
+        let mut next = first;
+        wanted.clients.values_mut().for_each(|client| client.settle(&mut next, now));
+        let records = encode(&wanted).map_err(|error| corrupt("", error.to_string()))?;
+        let mut kept = Records::new();
         for kind in KINDS {
-            for (key, value) in self.store.scan(kind.as_bytes())? {
-                match records.get(&key) {
-                    Some(new) if *new == value => {}
-                    Some(new) => batch.put(key, new.clone()),
-                    None => batch.remove(key),
-                }
-            }
+            kept.extend(self.store.scan(kind.as_bytes())?);
         }
-        for (key, value) in &records {
-            if self.store.get(key)?.is_none() {
-                batch.put(key.clone(), value.clone());
-            }
+        let mut batch = Batch::default();
+        difference(&kept, records, &mut batch);
+        if next != first {
+            batch.put(NEXT_NUMBER_KEY, next.to_string());
         }
         if !batch.is_empty() {
             self.store.write(batch)?;
         }
-        Ok(changes(&before, wanted))
+        Ok(changes(&before, &wanted))
+    }
+
+    /// Makes the changes of these clients durable in one step: each as it was and as it is to be, none for
+    /// one that is not there. What is new gets its numbers and times.
+    pub fn change(
+        &self,
+        all: &LocalConfiguration,
+        changed: &mut BTreeMap<ClientId, Option<ClientSettings>>,
+        now: UtcTime,
+    ) -> Result<(), StateError> {
+        let unreadable = |error: serde_json::Error| corrupt("", error.to_string());
+        let first = self.next_number(all)?;
+        let mut next = first;
+        let mut batch = Batch::default();
+        for (id, after) in changed.iter_mut() {
+            let before = all.clients.get(id).map(|before| encode_client(id, before)).transpose();
+            let after = after.as_mut().map(|after| {
+                after.settle(&mut next, now);
+                encode_client(id, after)
+            });
+            let after = after.transpose().map_err(unreadable)?.unwrap_or_default();
+            difference(&before.map_err(unreadable)?.unwrap_or_default(), after, &mut batch);
+        }
+        if next != first {
+            batch.put(NEXT_NUMBER_KEY, next.to_string());
+        }
+        if !batch.is_empty() {
+            self.store.write(batch)?;
+        }
+        Ok(())
+    }
+
+    fn next_number(&self, all: &LocalConfiguration) -> Result<Number, StateError> {
+        match self.store.get(NEXT_NUMBER_KEY.as_bytes())? {
+            Some(text) => {
+                let text = String::from_utf8_lossy(&text).into_owned();
+                text.parse().map_err(|_| corrupt(NEXT_NUMBER_KEY, format!("{text} is no number")))
+            }
+            None => {
+                Ok(all.clients.values().filter_map(ClientSettings::greatest_number).max().unwrap_or(0) + 1)
+            }
+        }
     }
 
     fn records<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<(String, T)>, StateError> {
@@ -146,6 +199,18 @@ impl NodeState {
             }
         };
         pairs.into_iter().map(read).collect()
+    }
+}
+
+/// What has to be written so that `before` becomes `after`.
+fn difference(before: &Records, after: Records, batch: &mut Batch) {
+    for key in before.keys().filter(|key| !after.contains_key(*key)) {
+        batch.remove(key.clone());
+    }
+    for (key, value) in after {
+        if before.get(&key) != Some(&value) {
+            batch.put(key, value);
+        }
     }
 }
 
@@ -175,7 +240,7 @@ fn described(configuration: &LocalConfiguration) -> BTreeMap<String, String> {
         for (code, group) in &settings.groups {
             things.insert(format!("local group {code} of {id}"), format!("{group:?}"));
         }
-        for right in &settings.rights {
+        for right in settings.rights.keys() {
             things.insert(format!("access right {id}/{right}"), String::new());
         }
     }
@@ -204,7 +269,7 @@ mod tests {
     use super::*;
     use administration::store::SledStore;
 
-    use crate::state::{AccessRight, Endpoint, ServiceSettings, Subject};
+    use crate::state::{AccessRight, Endpoint, LocalGroup, ServiceSettings, Subject, Term};
 
     fn client(subsystem: &str) -> ClientId {
         ClientId::new(MemberId::new("CW", "GOV", "1/2 ü").unwrap(), Some(subsystem)).unwrap()
@@ -239,13 +304,18 @@ mod tests {
         settings.services.insert(key("permits", None), service(None));
         settings.services.insert(key("permits", Some("")), service(Some("moved")));
         settings.services.insert(key("permits", Some("v1")), service(None));
-        let group = LocalGroup { description: "d".into(), members: [client("x")].into() };
+        let group = LocalGroup {
+            description: "d".into(),
+            members: [(client("x"), None)].into(),
+            ..LocalGroup::default()
+        };
         settings.groups.insert("friends".into(), group);
         settings.rights = [
             right(None, Subject::Client(client("y"))),
             right(Some("/a/**"), Subject::LocalGroup("friends".into())),
             right(None, Subject::GlobalGroup(GlobalGroupId::new("CW", "all").unwrap())),
         ]
+        .map(|right| (right, Term::default()))
         .into();
         LocalConfiguration { clients: [(client("a"), settings), (client("b"), Default::default())].into() }
     }
@@ -256,17 +326,19 @@ mod tests {
         let server = SecurityServerId::new(MemberId::new("CW", "GOV", "1").unwrap(), "ss1").unwrap();
         let open = || NodeState::open(Arc::new(SledStore::open(folder.path()).unwrap()), &server).unwrap();
         let mut wanted = sample();
+        let now = UtcTime::from_seconds(1_800_000_000);
         let state = open();
-        assert_eq!(state.replace(&wanted).unwrap().len(), 9);
-        assert_eq!(state.replace(&wanted).unwrap(), []);
+        assert_eq!(state.replace(&wanted, now).unwrap().len(), 9);
+        assert_eq!(state.replace(&wanted, now.plus(Duration::from_secs(9))).unwrap(), []);
+        let kept = state.load().unwrap();
         drop(state);
         let state = open();
-        assert_eq!(state.load().unwrap(), wanted);
+        assert_eq!(state.load().unwrap(), kept);
         let settings = wanted.clients.get_mut(&client("a")).unwrap();
         settings.rights.pop_first();
         settings.connection_type = ConnectionType::Http;
         wanted.clients.remove(&client("b"));
-        let changed: Vec<_> = state.replace(&wanted).unwrap().iter().map(ToString::to_string).collect();
+        let changed: Vec<_> = state.replace(&wanted, now).unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(
             changed,
             [
@@ -275,10 +347,80 @@ mod tests {
                 "changed client CW/GOV/1/2 ü/a",
             ]
         );
-        assert_eq!(state.load().unwrap(), wanted);
         drop(state);
         let other = SecurityServerId::new(MemberId::new("CW", "GOV", "1").unwrap(), "ss2").unwrap();
         let store = Arc::new(SledStore::open(folder.path()).unwrap());
         assert!(matches!(NodeState::open(store, &other), Err(StateError::OtherServer(_))));
+    }
+
+    #[test]
+    fn what_stays_keeps_its_number_and_what_comes_gets_a_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = SecurityServerId::new(MemberId::new("CW", "GOV", "1").unwrap(), "ss1").unwrap();
+        let state = NodeState::open(Arc::new(SledStore::open(folder.path()).unwrap()), &server).unwrap();
+        let now = UtcTime::from_seconds(1_800_000_000);
+        let later = now.plus(Duration::from_secs(60));
+        let mut wanted = sample();
+        state.replace(&wanted, now).unwrap();
+        let of = |local: &LocalConfiguration| local.clients[&client("a")].clone();
+        let first = of(&state.load().unwrap());
+        let url = "http://127.0.0.1:1/api.yaml";
+        let description = first.descriptions[url].clone();
+        assert_eq!(description.refreshed, Some(now));
+        assert_eq!(description.notice.as_deref(), Some("moved"));
+        // The base endpoint, the declared one, and the one that somebody has a right to.
+        assert_eq!(first.numbers.len(), 3);
+        assert_eq!(first.groups["friends"].members[&client("x")], Some(now));
+        assert!(first.rights.values().all(|term| *term == Term { given: Some(now), until: None }));
+
+        let settings = wanted.clients.get_mut(&client("a")).unwrap();
+        settings.groups.clear();
+        settings.rights.pop_first();
+        state.replace(&wanted, later).unwrap();
+        let second = of(&state.load().unwrap());
+        assert_eq!(second.descriptions[url], description);
+        assert_eq!(second.numbers, first.numbers);
+        assert!(second.rights.values().all(|term| term.given == Some(now)));
+        let settings = wanted.clients.get_mut(&client("a")).unwrap();
+        settings.groups.insert("friends".into(), LocalGroup::default());
+        state.replace(&wanted, later).unwrap();
+        let third = of(&state.load().unwrap());
+        let number = third.groups["friends"].number.unwrap();
+        assert!(number > first.greatest_number().unwrap(), "a number is never given twice");
+        assert_eq!(third.groups["friends"].updated, Some(later));
+    }
+
+    #[test]
+    fn records_of_the_first_version_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SledStore::open(folder.path()).unwrap();
+        let mut batch = Batch::default();
+        for (key, value) in [
+            ("client/CW/GOV/1/a", r#"{"client":"CW/GOV/1/a","connection_type":"NOSSL","certificates":[]}"#),
+            (
+                "service/CW/GOV/1/a/s",
+                r#"{"client":"CW/GOV/1/a","code":"s","version":null,"url":"http://h/","timeout_millis":60000,"tls":"pinned","disabled":null}"#,
+            ),
+            (
+                "group/CW/GOV/1/a/g",
+                r#"{"client":"CW/GOV/1/a","code":"g","description":"d","members":["CW/GOV/2/b"]}"#,
+            ),
+            (
+                "rights/CW/GOV/1/a/s",
+                r#"{"client":"CW/GOV/1/a","code":"s","rights":[{"method":null,"path":null,"subject":{"client":"CW/GOV/2/b"}}]}"#,
+            ),
+        ] {
+            batch.put(key, value);
+        }
+        store.write(batch).unwrap();
+        let server = SecurityServerId::new(MemberId::new("CW", "GOV", "1").unwrap(), "ss1").unwrap();
+        let state = NodeState::open(Arc::new(store), &server).unwrap();
+        let read = state.load().unwrap();
+        let now = UtcTime::from_seconds(1_800_000_000);
+        assert_eq!(state.replace(&read, now).unwrap().len(), 1, "the group got times");
+        let settled = &state.load().unwrap().clients[&ClientId::parse_encoded("CW/GOV/1/a").unwrap()];
+        assert_eq!(settled.status, super::super::ClientStatus::Saved);
+        assert_eq!((settled.descriptions.len(), settled.numbers.len(), settled.rights.len()), (1, 1, 1));
+        assert_eq!(settled.greatest_number(), Some(3));
     }
 }

@@ -2,7 +2,7 @@ use protocol::id::ClientId;
 
 use super::*;
 use crate::description::WarningKind;
-use crate::state::{AccessRight, Subject};
+use crate::state::{AccessRight, Subject, Term};
 
 const WSDL: &str = "http://h/service.wsdl";
 const API: &str = "http://h/api.yaml";
@@ -42,13 +42,14 @@ fn added(
     add(client, source, false).map(|keys| keys.iter().map(full_code).collect())
 }
 
-fn right(code: &str, method: Option<&str>, path: Option<&str>) -> AccessRight {
-    AccessRight {
+fn right(code: &str, method: Option<&str>, path: Option<&str>) -> (AccessRight, Term) {
+    let right = AccessRight {
         service_code: code.into(),
         method: method.map(str::to_owned),
         path: path.map(str::to_owned),
         subject: Subject::Client(ClientId::parse_encoded("CW/GOV/1/a").unwrap()),
-    }
+    };
+    (right, Term::default())
 }
 
 #[track_caller]
@@ -130,7 +131,7 @@ fn refreshed_services() {
     assert_eq!((&*services[0].url, services[0].timeout.as_secs()), ("http://moved/", 7));
     assert_eq!((&*services[1].url, services[1].timeout), ("http://h/soap", TIMEOUT));
     assert!(services[1].disabled.is_none(), "the others are on");
-    let rights: Vec<_> = client.rights.iter().map(|right| &*right.service_code).collect();
+    let rights: Vec<_> = client.rights.keys().map(|right| &*right.service_code).collect();
     assert_eq!(rights, ["elsewhere", "get", "set"], "rights to a code stay as long as a version does");
     assert!(refresh(&mut client, WSDL, None, &now, false).unwrap().is_empty());
 }
@@ -156,7 +157,7 @@ fn refreshed_endpoints() {
         endpoints,
         [("GET", "/a", true), ("PUT", "/c", true), ("GET", "/hand", false), ("GET", "/new", true)]
     );
-    let rights: Vec<_> = client.rights.iter().map(|right| right.path.as_deref().unwrap_or("**")).collect();
+    let rights: Vec<_> = client.rights.keys().map(|right| right.path.as_deref().unwrap_or("**")).collect();
     assert_eq!(rights, ["**", "/a", "/hand", "/undeclared"], "the right to what is gone is gone");
 }
 
