@@ -5,6 +5,8 @@
 
 #[path = "management/draft.rs"]
 mod draft;
+#[path = "management/recorded.rs"]
+mod recorded;
 #[path = "management/refusals.rs"]
 mod refusals;
 #[path = "management/sender.rs"]

@@ -25,6 +25,9 @@ use serde_json::Value;
 use super::http::Recorded;
 use super::{Cases, files_below, read};
 
+/// The time of the recorded registration, as its answer has it.
+pub const RECORDED_AT: &str = "2026-11-24T03:08:05Z";
+
 /// The folder `admin-api/management-requests`.
 pub fn worked(vectors: &Path) -> Cases {
     let folder = vectors.join("admin-api/management-requests");
@@ -158,9 +161,8 @@ fn registration(recordings: &Path, report: &mut Cases) {
     let folder = recordings.join("management");
     let request = Recorded::parse(&read(&folder.join("authCertReg.request.http"))).unwrap_or_default();
     let response = Recorded::parse(&read(&folder.join("authCertReg.response.http"))).unwrap_or_default();
-    // The clock of the recording; its date header.
-    let now: UtcTime = "2026-11-24T03:08:05Z".parse().expect("a time");
-    let Some(view) = recorded_view(&recordings.join("globalconf/parts"), now) else {
+    let now: UtcTime = RECORDED_AT.parse().expect("a time");
+    let Some(view) = recorded_view(recordings, now) else {
         return report.case("authCertReg, configuration", "read", "not read");
     };
     let content_type = request.header("content-type").unwrap_or_default();
@@ -183,8 +185,9 @@ fn registration(recordings: &Path, report: &mut Cases) {
     built("authCertReg", received.message(), report);
 }
 
-fn recorded_view(parts: &Path, now: UtcTime) -> Option<View> {
-    let files = files_below(parts);
+/// What the recorded registry checked requests against.
+pub fn recorded_view(recordings: &Path, now: UtcTime) -> Option<View> {
+    let files = files_below(&recordings.join("globalconf/parts"));
     let newest = |name: &str| {
         let of_version = |path: &&std::path::PathBuf| {
             path.file_name().is_some_and(|found| found.to_string_lossy().contains(name))

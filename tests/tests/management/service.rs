@@ -1,5 +1,6 @@
 //! Both services over TLS.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,11 +28,21 @@ pub(crate) struct Memory {
     taken: Mutex<Vec<Checked>>,
     refused: Mutex<Vec<(Port, String)>>,
     declines: Mutex<Option<Declined>>,
+    before: AtomicU64,
 }
 
 impl Memory {
     pub(crate) fn taken(&self) -> Vec<Checked> {
         self.taken.lock().unwrap().clone()
+    }
+
+    pub(crate) fn see(&self, view: View) {
+        *self.view.lock().unwrap() = Some(Arc::new(view));
+    }
+
+    /// Numbers requests as if so many had been taken before.
+    pub(crate) fn number_from(&self, before: u64) {
+        self.before.store(before, Ordering::Relaxed);
     }
 
     /// Declines everything from now on.
@@ -51,7 +62,7 @@ impl Registrar for Memory {
             None => {
                 let mut taken = self.taken.lock().unwrap();
                 taken.push(request);
-                Ok(taken.len() as u64)
+                Ok(self.before.load(Ordering::Relaxed) + taken.len() as u64)
             }
         };
         Box::pin(async move { taken })
@@ -78,7 +89,7 @@ impl Served {
     pub(crate) async fn new(admission: &Admission, requests_per_minute: usize) -> Self {
         let kit = Kit::new();
         let memory = Arc::new(Memory::default());
-        *memory.view.lock().unwrap() = Some(Arc::new(kit.view()));
+        memory.see(kit.view());
         let folder = tempfile::tempdir().unwrap();
         let tls =
             ManagementTls::open_or_create(folder.path(), KeyKind::P256, "cs.example", kit.instance.now());
