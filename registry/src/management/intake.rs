@@ -70,8 +70,9 @@ impl Registrar for Intake {
         })
     }
 
-    fn refused(&self, refused: &RefusedRequest<'_>) {
+    fn refused(&self, refused: RefusedRequest) -> BoxFuture<'_, ()> {
         refused.tell();
+        Box::pin(std::future::ready(()))
     }
 }
 

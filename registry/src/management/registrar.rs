@@ -24,8 +24,8 @@ pub trait Registrar: Send + Sync + 'static {
     /// What the rules of the registry say against it.
     fn submit(&self, request: Checked) -> BoxFuture<'_, Result<u64, Declined>>;
 
-    /// Keeps in the audit log that a request was refused.
-    fn refused(&self, refused: &RefusedRequest<'_>);
+    /// Keeps in the audit log that a request was refused. The answer waits for it.
+    fn refused(&self, refused: RefusedRequest) -> BoxFuture<'_, ()>;
 }
 
 /// What requests are checked against. It is replaced as a whole when the instance changes.
@@ -57,8 +57,8 @@ impl From<Declined> for Fault {
 }
 
 /// A request that was refused, as far as it was understood. Nothing in it was necessarily proven.
-#[derive(Debug)]
-pub struct RefusedRequest<'a> {
+#[derive(Clone, Debug)]
+pub struct RefusedRequest {
     /// Which service.
     pub port: Port,
     /// Who connected.
@@ -66,26 +66,27 @@ pub struct RefusedRequest<'a> {
     /// What was asked for.
     pub request_type: Option<RequestType>,
     /// Which server it was about.
-    pub server: Option<&'a SecurityServerId>,
+    pub server: Option<SecurityServerId>,
     /// Which client it was about.
-    pub client: Option<&'a ClientId>,
+    pub client: Option<ClientId>,
     /// The message's id.
-    pub message_id: Option<&'a str>,
+    pub message_id: Option<String>,
     /// Why it was refused, with the trace id that the sender got.
-    pub fault: &'a Fault,
+    pub fault: Fault,
 }
 
-impl RefusedRequest<'_> {
+impl RefusedRequest {
     /// Tells it in the program's log.
     pub fn tell(&self) {
         let text = |shown: Option<String>| shown.unwrap_or_else(|| "-".to_owned());
+        let (server, client) = (self.server.as_ref(), self.client.as_ref());
         tracing::warn!(
             port = self.port.name(),
             address = %self.address,
             request = self.request_type.map_or("-", RequestType::service_code),
-            server = %text(self.server.map(ToString::to_string)),
-            client = %text(self.client.map(ToString::to_string)),
-            message_id = self.message_id.unwrap_or("-"),
+            server = %text(server.map(ToString::to_string)),
+            client = %text(client.map(ToString::to_string)),
+            message_id = self.message_id.as_deref().unwrap_or("-"),
             code = %self.fault.code,
             reason = %self.fault.text,
             trace = self.fault.detail.as_deref().unwrap_or("-"),

@@ -137,7 +137,7 @@ impl Service for Visit {
         let mut known = Known::default();
         match self.serve(request, &mut known).await {
             Ok(message) => answer::with(StatusCode::OK, message.octets().clone()),
-            Err(refusal) => self.refuse(refusal, &known, address),
+            Err(refusal) => self.refuse(refusal, known, address).await,
         }
     }
 }
@@ -169,18 +169,13 @@ impl Visit {
         Ok(services.answer(&content_type, body, known).await?)
     }
 
-    fn refuse(&self, refusal: Refusal, known: &Known, address: IpAddr) -> Response<Outgoing> {
+    async fn refuse(&self, refusal: Refusal, known: Known, address: IpAddr) -> Response<Outgoing> {
         let Refusal { status, fault } = refusal;
         let fault = fault.with_detail(|| Uuid::new_v4().to_string());
-        self.services.registrar.refused(&RefusedRequest {
-            port: self.services.port,
-            address,
-            request_type: known.request_type,
-            server: known.server.as_ref(),
-            client: known.client.as_ref(),
-            message_id: known.message_id.as_deref(),
-            fault: &fault,
-        });
+        let Known { request_type, server, client, message_id } = known;
+        let (port, told) = (self.services.port, fault.clone());
+        let refused = RefusedRequest { port, address, request_type, server, client, message_id, fault: told };
+        self.services.registrar.refused(refused).await;
         let mut response = answer::refusal(status, &fault);
         if status == StatusCode::METHOD_NOT_ALLOWED {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));

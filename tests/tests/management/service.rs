@@ -68,9 +68,10 @@ impl Registrar for Memory {
         Box::pin(async move { taken })
     }
 
-    fn refused(&self, refused: &RefusedRequest<'_>) {
+    fn refused(&self, refused: RefusedRequest) -> BoxFuture<'_, ()> {
         assert!(refused.fault.detail.is_some(), "there is a trace id");
         self.refused.lock().unwrap().push((refused.port, refused.fault.code.to_string()));
+        Box::pin(std::future::ready(()))
     }
 }
 
