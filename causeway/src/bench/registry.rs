@@ -75,7 +75,7 @@ pub(super) async fn run(arguments: &RegistryBenchArgs) -> Result<bool, Box<dyn E
         times.push(started.elapsed().as_secs_f64());
     }
     let limit = Some(Floor::AtMost(2.0));
-    report.push_rounds("R2", &format!("publication of a change, {size}"), "s", &times, limit);
+    report.push_rounds("R2", format!("publication of a change, {size}"), "s", &times, limit);
     running.stop().await;
 
     let started = Instant::now();
