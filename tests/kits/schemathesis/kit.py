@@ -82,7 +82,7 @@ requests-per-minute = 1000000
 roles = [word for role in ROLES for word in ("--role", role)]
 users = os.path.join(work, "users.toml")
 subprocess.run(
-    [causeway, "user", "--file", users, "set", "xrd", *roles],
+    [causeway, "user", "--file", users, "add", "xrd", *roles],
     input="Kit-2026-password\n", text=True, check=True, stdout=subprocess.DEVNULL,
 )
 log = open(os.path.join(work, "registry.log"), "w")
