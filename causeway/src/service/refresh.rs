@@ -147,7 +147,14 @@ fn take(
     let mut changed = settings.clone();
     let new_url = arguments.new_url.as_deref();
     catalogue::refresh(&mut changed, url, new_url, &found.document, true)?;
-    if changed == *settings {
+    // That it was read again is no difference.
+    let mut same = changed.clone();
+    for (url, description) in &mut same.descriptions {
+        if let Some(before) = settings.descriptions.get(url) {
+            description.refreshed = before.refreshed;
+        }
+    }
+    if same == *settings {
         return Ok(Outcome::Same);
     }
     if !(arguments.accept || differences.is_empty() && found.warnings.is_empty()) {
